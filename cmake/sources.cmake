@@ -1,0 +1,34 @@
+# Sources are found, not listed: a new kernel file needs no edit here. A file's suffix says for which instructions it is
+# compiled; everything else is compiled for any x86-64, so that one executable runs on all of them.
+set(PIO_ISA_avx2 -mavx2 -mfma -mf16c -mbmi2)
+set(PIO_ISA_avx512 ${PIO_ISA_avx2} -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx512cd -mavx512vnni -mprefer-vector-width=512)
+set(PIO_ISA_avx512bf16 ${PIO_ISA_avx512} -mavx512bf16)
+
+set(PIO_LAYERS base hal kernels graph io text models engine api)
+set(PIO_SOURCES)
+foreach(layer ${PIO_LAYERS})
+    file(GLOB_RECURSE found CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/${layer}/*.c)
+    list(APPEND PIO_SOURCES ${found})
+endforeach()
+
+foreach(source ${PIO_SOURCES})
+    foreach(isa avx2 avx512 avx512bf16)
+        if(source MATCHES "_${isa}\\.c$")
+            set_source_files_properties(${source} PROPERTIES COMPILE_OPTIONS "${PIO_ISA_${isa}}")
+        endif()
+    endforeach()
+endforeach()
+
+add_library(pio_objects OBJECT ${PIO_SOURCES})
+target_include_directories(pio_objects PUBLIC ${CMAKE_SOURCE_DIR} ${CMAKE_SOURCE_DIR}/include)
+target_link_libraries(pio_objects PUBLIC PkgConfig::JANSSON PkgConfig::PCRE2 Threads::Threads ${CMAKE_DL_LIBS} m)
+
+add_library(inference_pio SHARED)
+target_link_libraries(inference_pio PRIVATE pio_objects)
+set_target_properties(inference_pio PROPERTIES VERSION ${PROJECT_VERSION} SOVERSION 0)
+
+file(GLOB PIO_CLI_SOURCES CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/apps/cli/*.c)
+if(PIO_CLI_SOURCES)
+    add_executable(inference-pio ${PIO_CLI_SOURCES})
+    target_link_libraries(inference-pio PRIVATE pio_objects)
+endif()
