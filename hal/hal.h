@@ -1,0 +1,214 @@
+/* The hardware abstraction layer: devices, buffers, modules, command lists and queues, the same for all backends.
+ *
+ * A driver embeds `pio_device` first in its own struct and fills `ops`. hal.c checks the arguments once, so that
+ * drivers need not. Objects belong to the device that made them and are destroyed before it. One thread uses a device
+ * at a time; `pio_queue_wait` alone may come from a second one. Once a call has returned PIO_DEVICE_LOST, every later
+ * one does, and destroying still works. */
+#ifndef PIO_HAL_HAL_H
+#define PIO_HAL_HAL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/status.h"
+#include "hal/worker.h"
+
+typedef uint64_t pio_addr; /* a device address; 0 is none */
+
+typedef enum pio_backend {
+    PIO_BACKEND_CPU,
+    PIO_BACKEND_NULL,
+    PIO_BACKEND_VULKAN,
+    PIO_BACKEND_CUDA,
+    PIO_BACKEND_HIP,
+    PIO_BACKEND_COUNT
+} pio_backend;
+
+const char *pio_backend_name(pio_backend backend);
+
+enum { PIO_ARGS_MAX_BYTES = 128 }; /* the largest argument struct of a kernel */
+
+/* Features that a kernel row may require; what they mean is the backend's. */
+typedef enum pio_feature {
+    PIO_CPU_BASE = 0,        /* any x86-64 */
+    PIO_CPU_AVX2 = 1 << 0,   /* with FMA, F16C, BMI2 */
+    PIO_CPU_AVX512 = 1 << 1, /* F, BW, VL, DQ, CD and VNNI */
+    PIO_CPU_AVX512BF16 = 1 << 2,
+    PIO_CPU_AMX = 1 << 3, /* int8 and bf16 tiles, permission granted */
+} pio_feature;
+
+typedef struct pio_device_caps {
+    pio_backend backend;
+    char name[128];    /* as a person knows the device */
+    char detail[256];  /* instruction sets, threads, driver: one line */
+    uint32_t features; /* pio_feature bits */
+    bool computes;     /* false: dispatches do nothing (null) */
+    bool host_visible; /* buffers can be mapped, and mapping costs nothing */
+    bool asynchronous; /* submit returns before the work is done */
+    int n_workers;     /* CPU: threads of the group; else the number of multiprocessors */
+    int subgroup_size; /* 1 on the CPU */
+    uint64_t max_buffer_bytes;
+    uint32_t buffer_alignment; /* addresses of buffers are multiples of it */
+} pio_device_caps;
+
+typedef struct pio_memory_budget {
+    uint64_t total_bytes, free_bytes; /* what a new buffer may still take */
+} pio_memory_budget;
+
+typedef struct pio_device pio_device;
+typedef struct pio_buffer pio_buffer;
+typedef struct pio_module pio_module;
+typedef struct pio_kernel pio_kernel;
+typedef struct pio_list pio_list;
+typedef struct pio_queue pio_queue;
+
+typedef enum pio_buffer_usage {
+    PIO_BUFFER_DEVICE = 0,        /* device memory; mappable only where caps say host_visible */
+    PIO_BUFFER_UPLOAD = 1 << 0,   /* written by the host */
+    PIO_BUFFER_READBACK = 1 << 1, /* read by the host */
+} pio_buffer_usage;
+
+typedef enum pio_queue_kind { PIO_QUEUE_COMPUTE, PIO_QUEUE_TRANSFER } pio_queue_kind;
+
+/* One kernel of a module. The CPU runs `function`; the others load `entry` from the module's image. */
+typedef struct pio_kernel_desc {
+    const char *name; /* the row's full name, for errors and traces */
+    const char *entry;
+    pio_cpu_function function;
+    const uint32_t *constants; /* specialisation constants */
+    int n_constants;
+    uint32_t shared_bytes; /* dynamic shared memory */
+    uint32_t group[3];     /* threads in a group */
+    uint32_t args_bytes;   /* size of its argument struct */
+} pio_kernel_desc;
+
+typedef struct pio_module_desc {
+    const char *name;  /* the op family */
+    const void *image; /* compiled device code; NULL on the CPU */
+    size_t image_bytes;
+    const pio_kernel_desc *kernels;
+    int n_kernels;
+} pio_module_desc;
+
+typedef struct pio_device_ops {
+    void (*destroy)(pio_device *);
+    void (*caps)(pio_device *, pio_device_caps *);
+    pio_status (*status)(pio_device *, pio_error *); /* PIO_OK, or PIO_DEVICE_LOST with its cause */
+    pio_status (*memory_budget)(pio_device *, pio_memory_budget *, pio_error *);
+
+    pio_status (*buffer_create)(pio_device *, uint64_t bytes, uint32_t usage, const char *name, pio_buffer **,
+                                pio_error *);
+    void (*buffer_destroy)(pio_buffer *);
+    pio_status (*buffer_map)(pio_buffer *, void **host, pio_error *); /* stays mapped until destroyed */
+    pio_status (*buffer_flush)(pio_buffer *, uint64_t offset, uint64_t bytes, pio_error *);
+    pio_status (*buffer_invalidate)(pio_buffer *, uint64_t offset, uint64_t bytes, pio_error *);
+
+    pio_status (*module_create)(pio_device *, const pio_module_desc *, pio_module **, pio_error *);
+    void (*module_destroy)(pio_module *);
+    pio_kernel *(*module_kernel)(pio_module *, int index);
+
+    pio_status (*list_create)(pio_device *, bool replayed, pio_list **, pio_error *);
+    void (*list_destroy)(pio_list *);
+    pio_status (*list_copy)(pio_list *, pio_addr to, pio_addr from, uint64_t bytes, pio_error *);
+    pio_status (*list_fill)(pio_list *, pio_addr to, uint32_t value, uint64_t bytes, pio_error *);
+    pio_status (*list_dispatch)(pio_list *, pio_kernel *, const uint32_t groups[3], const void *args, size_t args_bytes,
+                                pio_error *);
+    pio_status (*list_barrier)(pio_list *, pio_error *);
+    pio_status (*list_end)(pio_list *, pio_error *);
+
+    pio_status (*queue_create)(pio_device *, pio_queue_kind, pio_queue **, pio_error *);
+    void (*queue_destroy)(pio_queue *);
+    pio_status (*queue_write)(pio_queue *, pio_addr to, const void *data, uint64_t bytes, pio_error *);
+    pio_status (*queue_submit)(pio_queue *, pio_list *const *lists, int n_lists, uint64_t *number, pio_error *);
+    pio_status (*queue_wait)(pio_queue *, uint64_t number, uint64_t timeout_ns, pio_error *);
+    pio_status (*queue_elapsed)(pio_queue *, uint64_t number, uint64_t *ns, pio_error *);
+
+    void *(*extension)(pio_device *, const char *name);
+} pio_device_ops;
+
+struct pio_device {
+    const pio_device_ops *ops;
+    bool lost;
+};
+struct pio_buffer {
+    pio_device *device;
+    pio_addr address; /* never moves */
+    uint64_t bytes;
+};
+struct pio_module {
+    pio_device *device;
+    int n_kernels;
+};
+struct pio_kernel {
+    pio_device *device;
+    uint32_t args_bytes;
+};
+struct pio_list {
+    pio_device *device;
+    bool ended;
+};
+struct pio_queue {
+    pio_device *device;
+    uint64_t last_number;
+};
+
+/* ---- devices ---- */
+void pio_device_destroy(pio_device *device);
+void pio_device_get_caps(pio_device *device, pio_device_caps *caps);
+pio_status pio_device_status(pio_device *device, pio_error *error);
+pio_status pio_device_memory_budget(pio_device *device, pio_memory_budget *budget, pio_error *error);
+void *pio_device_extension(pio_device *device, const char *name); /* NULL where the device has none of that name */
+
+/* ---- buffers ---- contents are undefined until written */
+pio_status pio_buffer_create(pio_device *device, uint64_t bytes, uint32_t usage, const char *name, pio_buffer **out,
+                             pio_error *error);
+void pio_buffer_destroy(pio_buffer *buffer);
+pio_status pio_buffer_map(pio_buffer *buffer, void **host, pio_error *error);
+pio_status pio_buffer_flush(pio_buffer *buffer, uint64_t offset, uint64_t bytes, pio_error *error);
+pio_status pio_buffer_invalidate(pio_buffer *buffer, uint64_t offset, uint64_t bytes, pio_error *error);
+
+/* ---- modules ---- kernels live as long as their module */
+pio_status pio_module_create(pio_device *device, const pio_module_desc *desc, pio_module **out, pio_error *error);
+void pio_module_destroy(pio_module *module);
+pio_kernel *pio_module_kernel(pio_module *module, int index);
+
+/* ---- command lists ---- recorded once, ended, then submitted any number of times (`replayed`) or once.
+ * Commands may run in any order, or at once, between two barriers. Arguments are copied at the call. */
+pio_status pio_list_create(pio_device *device, bool replayed, pio_list **out, pio_error *error);
+void pio_list_destroy(pio_list *list);
+pio_status pio_list_copy(pio_list *list, pio_addr to, pio_addr from, uint64_t bytes, pio_error *error);
+pio_status pio_list_fill(pio_list *list, pio_addr to, uint32_t value, uint64_t bytes, pio_error *error);
+pio_status pio_list_dispatch(pio_list *list, pio_kernel *kernel, const uint32_t groups[3], const void *args,
+                             size_t args_bytes, pio_error *error);
+pio_status pio_list_barrier(pio_list *list, pio_error *error);
+pio_status pio_list_end(pio_list *list, pio_error *error);
+
+/* ---- queues ---- what is submitted runs in order; a write is ordered with the submissions around it and copies `data`
+ * at the call (at most 64 KiB). Numbers of submissions rise from 1. */
+pio_status pio_queue_create(pio_device *device, pio_queue_kind kind, pio_queue **out, pio_error *error);
+void pio_queue_destroy(pio_queue *queue);
+pio_status pio_queue_write(pio_queue *queue, pio_addr to, const void *data, uint64_t bytes, pio_error *error);
+pio_status pio_queue_submit(pio_queue *queue, pio_list *const *lists, int n_lists, uint64_t *number, pio_error *error);
+pio_status pio_queue_wait(pio_queue *queue, uint64_t number, uint64_t timeout_ns,
+                          pio_error *error); /* PIO_LIMIT on time-out */
+pio_status pio_queue_elapsed(pio_queue *queue, uint64_t number, uint64_t *ns,
+                             pio_error *error); /* device time of a finished submission */
+
+/* ---- the registry of drivers ---- */
+typedef struct pio_driver_options {
+    int n_threads; /* CPU: 0 means one a physical core, within affinity and cgroup quota */
+} pio_driver_options;
+
+typedef struct pio_driver {
+    pio_backend backend;
+    /* Number of devices; 0 with the reason in `why_none` where the driver or its runtime is missing. */
+    int (*count)(char *why_none, size_t why_bytes);
+    /* Fills caps without creating the device, and says in `why_not` why it cannot be used ("" if it can). */
+    pio_status (*describe)(int index, pio_device_caps *caps, char *why_not, size_t why_bytes, pio_error *error);
+    pio_status (*create)(int index, const pio_driver_options *options, pio_device **out, pio_error *error);
+} pio_driver;
+
+const pio_driver *pio_driver_at(int index); /* NULL after the last; best first */
+
+#endif
