@@ -1,8 +1,4 @@
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "tests/support/test.h"
 #include <math.h>
 
 #include "base/dtype.h"
@@ -28,8 +24,10 @@ static void bf16_rounds_to_nearest_even(void **state) {
     (void)state;
     for (uint32_t x = 0; x < 65536; x++) {
         float y = pio_bf16_to_f32((uint16_t)x);
-        if (isnan(y)) assert_true(isnan(pio_bf16_to_f32(pio_f32_to_bf16(y))));
-        else assert_int_equal(pio_f32_to_bf16(y), x);
+        if (isnan(y))
+            assert_true(isnan(pio_bf16_to_f32(pio_f32_to_bf16(y))));
+        else
+            assert_int_equal(pio_f32_to_bf16(y), x);
     }
     assert_int_equal(pio_f32_to_bf16(1.0f + 0x1p-8f), 0x3f80);
     assert_int_equal(pio_f32_to_bf16(1.0f + 0x3p-8f), 0x3f82);
