@@ -1,0 +1,60 @@
+/* Cases: the inputs on which every row of an op is compared with the op's reference, by the tests, by the device's
+ * self-test and by the op benches. An op's make_case() describes one case through these functions, which fill
+ * builder->call; the harness (case.c) makes each operand twice, once for the reference (float32 activations, row-major
+ * layout) and once for the row under test (its encoding, its layout), so that both read the same values: activations
+ * are encoded and decoded again for the reference, weights are quantised once and packed twice. Numbers are random from
+ * the builder's seed; rows past the live count, padding columns and outputs are poisoned with NaN, and after a run
+ * everything outside the outputs' live rows must be untouched. */
+#ifndef PIO_KERNELS_CASE_H
+#define PIO_KERNELS_CASE_H
+
+#include "kernels/kernel.h"
+
+/* One sequence of a case's step. */
+typedef struct pio_case_sequence {
+    int32_t context; /* tokens already in the cache */
+    int32_t n_rows;  /* tokens of this step */
+} pio_case_sequence;
+
+/* Names the case, e.g. "decode, odd columns"; printf-style. */
+void pio_case_name(pio_case_builder *builder, const char *format, ...) PIO_PRINTF(2, 3);
+
+/* The largest normalised mean squared error between row and reference over all live rows, with its reason. The default,
+ * 1e-10, is for sums of float32 in another order. */
+void pio_case_tolerance(pio_case_builder *builder, double nmse, const char *reason);
+
+/* The call being described: set attrs here. */
+pio_call *pio_case_call(pio_case_builder *builder);
+
+/* The layout and encoding of the row under test, for cases that depend on it (a data type's padding, a cache's type).
+ */
+const pio_row *pio_case_row(const pio_case_builder *builder);
+
+/* A random number: uniform in [0, n), and Gaussian. */
+uint32_t pio_case_uniform(pio_case_builder *builder, uint32_t n);
+float pio_case_gaussian(pio_case_builder *builder);
+
+/* Operands. `bound` rows of which `live` are live (live rows are random Gaussian times `scale`, some large outliers).
+ */
+void pio_case_acts(pio_case_builder *builder, int in, int32_t bound, int32_t live, int32_t cols, float scale);
+void pio_case_weight(pio_case_builder *builder, int in, int32_t rows, int32_t cols, float scale);
+/* A float32 vector of n numbers: mean + scale * Gaussian. Returns the host copy, which may be changed until the case
+ * runs. */
+float *pio_case_vector(pio_case_builder *builder, int in, int32_t n, float mean, float scale);
+/* n raw bytes-identical words, the same for reference and row (i32 tables, sampler slots); zeroed, to be filled. */
+void *pio_case_words(pio_case_builder *builder, int in, int64_t bytes);
+/* A cache with attrs.n_kv_heads, head_dim and page_tokens and `pages` pages, random in the rows that the step's
+ * sequences have in their context, NaN elsewhere. Call after pio_case_step and after attrs are set. */
+void pio_case_cache(pio_case_builder *builder, int in, int32_t pages);
+/* The step: ragged sequences with shuffled pages; fills all of call->step. `bound` >= the sum of n_rows. */
+void pio_case_step(pio_case_builder *builder, const pio_case_sequence *sequences, int n_sequences, int32_t bound);
+/* A float32 output (the row may write another encoding where the row says so), poisoned. */
+void pio_case_output(pio_case_builder *builder, int out, int32_t bound, int32_t live, int32_t cols);
+/* Raw output words, compared exactly. */
+void pio_case_output_words(pio_case_builder *builder, int out, int64_t bytes);
+/* The output is the cache operand `in`, compared by what its rows read back as. */
+void pio_case_output_cache(pio_case_builder *builder, int out, int in);
+/* The output is the operand `in` itself (in-place), so that aliasing is tried too. */
+void pio_case_output_in_place(pio_case_builder *builder, int out, int in);
+
+#endif

@@ -1,0 +1,18 @@
+#ifndef PIO_KERNELS_ELEMENTWISE_ELEMENTWISE_H
+#define PIO_KERNELS_ELEMENTWISE_ELEMENTWISE_H
+
+#include "kernels/dialect/args.h"
+
+PIO_ARGS(pio_add_args) {
+    pio_u64 x;
+};
+
+PIO_ARGS(pio_swiglu_args) {
+    pio_u64 x;
+};
+
+PIO_ARGS(pio_convert_args) {
+    pio_u64 x;
+};
+
+#endif

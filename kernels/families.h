@@ -1,0 +1,23 @@
+/* The headers of all families, and the functions that every op has. */
+#ifndef PIO_KERNELS_FAMILIES_H
+#define PIO_KERNELS_FAMILIES_H
+
+#include "kernels/attention/attention.h"
+#include "kernels/elementwise/elementwise.h"
+#include "kernels/embed/embed.h"
+#include "kernels/kernel.h"
+#include "kernels/kv_cache/kv_cache.h"
+#include "kernels/linear/linear.h"
+#include "kernels/norm/norm.h"
+#include "kernels/probe/probe.h"
+#include "kernels/rope/rope.h"
+#include "kernels/sample/sample.h"
+
+#define PIO_OP(NAME, family, op, stored)                                                                               \
+    void pio_##op##_bind(const pio_call *call, void *args);                                                            \
+    void pio_##op##_ref(const void *args, pio_worker *worker);                                                         \
+    bool pio_##op##_case(pio_case_builder *builder, int index);
+#include "kernels/ops.def"
+#undef PIO_OP
+
+#endif
