@@ -4,13 +4,13 @@
 #include <string.h>
 
 /* The first pass over the rows declares what they name, the second lists them. A row's functions have external linkage
- * in the family's files; NONE stands for an absent one. */
+ * in the family's files; match(), scratch() and record() are declared in its header. NONE stands for an absent one. */
 #define NONE ((void *)0)
 
 #define PIO_CPU(op, isa, variant, layout, acts, outs, least, most, rank, match, scratch, record, function)             \
     void function(const void *args, pio_worker *worker);
 #define PIO_CPU_PORTABLE PIO_CPU
-#include "kernels/declare.h"
+#include "kernels/families.h"
 #include "kernels/rows.def"
 #undef PIO_CPU
 #undef PIO_CPU_PORTABLE
