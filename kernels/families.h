@@ -13,7 +13,7 @@
 #include "kernels/rope/rope.h"
 #include "kernels/sample/sample.h"
 
-#define PIO_OP(NAME, family, op, stored)                                                                               \
+#define PIO_OP(NAME, family, op, stored, in_place)                                                                     \
     void pio_##op##_bind(const pio_call *call, void *args);                                                            \
     void pio_##op##_ref(const void *args, pio_worker *worker);                                                         \
     bool pio_##op##_case(pio_case_builder *builder, int index);

@@ -19,7 +19,7 @@
 #include "kernels/step.h"
 
 typedef enum pio_op {
-#define PIO_OP(NAME, family, op, stored) PIO_OP_##NAME,
+#define PIO_OP(NAME, family, op, stored, in_place) PIO_OP_##NAME,
 #include "kernels/ops.def"
 #undef PIO_OP
     PIO_OP_COUNT
@@ -103,6 +103,7 @@ typedef struct pio_op_info {
     const char *name;   /* lower case: "linear_add" */
     const char *family; /* its folder */
     int stored;         /* index of the weight or cache operand among the inputs, -1: none */
+    int in_place;       /* index of the input on which out[0] may lie, -1: none */
     size_t args_bytes;
     void (*bind)(const pio_call *, void *args); /* fills the argument struct */
     pio_cpu_function reference;                 /* plain C, float32 activations, row-major layouts */

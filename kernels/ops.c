@@ -5,10 +5,11 @@
 #include "kernels/families.h"
 
 static const pio_op_info ops[PIO_OP_COUNT] = {
-#define PIO_OP(NAME, family_name, op, stored_operand)                                                                  \
+#define PIO_OP(NAME, family_name, op, stored_operand, in_place_operand)                                                \
     [PIO_OP_##NAME] = {.name = #op,                                                                                    \
                        .family = #family_name,                                                                         \
                        .stored = stored_operand,                                                                       \
+                       .in_place = in_place_operand,                                                                   \
                        .args_bytes = sizeof(pio_##op##_args),                                                          \
                        .bind = pio_##op##_bind,                                                                        \
                        .reference = pio_##op##_ref,                                                                    \
@@ -17,7 +18,7 @@ static const pio_op_info ops[PIO_OP_COUNT] = {
 #undef PIO_OP
 };
 
-#define PIO_OP(NAME, family, op, stored)                                                                               \
+#define PIO_OP(NAME, family, op, stored, in_place)                                                                     \
     _Static_assert(sizeof(pio_##op##_args) <= PIO_ARGS_MAX_BYTES, #op ": arguments are at most 128 bytes");
 #include "kernels/ops.def"
 #undef PIO_OP
