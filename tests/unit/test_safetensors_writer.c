@@ -1,5 +1,6 @@
 #include "tests/support/test.h"
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
