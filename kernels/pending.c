@@ -278,3 +278,7 @@ __attribute__((weak)) void pio_q4_x16_unpack_row(const void *packed, int32_t row
                                                  float *out) {
     (void)packed, (void)rows, (void)cols, (void)row, (void)out;
 }
+__attribute__((weak)) const char *pio_backend_name(pio_backend backend) {
+    (void)backend;
+    return "cpu";
+}

@@ -1,0 +1,306 @@
+#include "graph/build.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/array.h"
+
+static bool failed(const pio_spec *spec) {
+    return spec->error.status != PIO_OK;
+}
+
+static int32_t out_of_memory(pio_spec *spec) {
+    pio_fail_memory(&spec->error, "the model's graph", 0);
+    return -1;
+}
+
+static pio_graph *newest(pio_spec *spec) {
+    return &spec->graphs[spec->n_graphs - 1];
+}
+
+void pio_build_graph(pio_spec *spec, const char *name) {
+    if (failed(spec)) return;
+    pio_graph *graph = PIO_PUSH(spec, graphs);
+    if (!graph) {
+        out_of_memory(spec);
+        return;
+    }
+    snprintf(graph->name, sizeof graph->name, "%s", name);
+    spec->layer = -1;
+}
+
+/* ---- weights ---- */
+
+static int32_t weight_add(pio_spec *spec, const char *name, pio_weight_kind kind, int32_t rows, int32_t cols) {
+    if (failed(spec)) return -1;
+    pio_weight *weight = PIO_PUSH(spec, weights);
+    if (!weight) return out_of_memory(spec);
+    snprintf(weight->name, sizeof weight->name, "%s", name);
+    weight->kind = kind;
+    weight->rows = rows;
+    weight->cols = cols;
+    weight->first_part = spec->n_parts;
+    weight->dtype = PIO_DTYPE_F32;
+    weight->layout = PIO_LAYOUT_F32_ROWS;
+    return spec->n_weights - 1;
+}
+
+static void part_add(pio_spec *spec, int32_t weight, const char *tensor, int32_t rows) {
+    if (failed(spec)) return;
+    pio_weight_part *part = PIO_PUSH(spec, parts);
+    if (!part) {
+        out_of_memory(spec);
+        return;
+    }
+    snprintf(part->tensor, sizeof part->tensor, "%s", tensor);
+    part->rows = part->tensor_rows = rows;
+    spec->weights[weight].n_parts++;
+}
+
+static int32_t weight_of_one(pio_spec *spec, const char *tensor, pio_weight_kind kind, int32_t rows, int32_t cols) {
+    char name[120];
+    snprintf(name, sizeof name, "%s", tensor);
+    int32_t weight = weight_add(spec, name, kind, rows, cols);
+    if (weight >= 0) part_add(spec, weight, name, rows);
+    return weight;
+}
+
+int32_t pio_weight_matrix(pio_spec *spec, const char *tensor, int32_t rows, int32_t cols) {
+    return weight_of_one(spec, tensor, PIO_WEIGHT_MATRIX, rows, cols);
+}
+
+int32_t pio_weight_table(pio_spec *spec, const char *tensor, int32_t rows, int32_t cols) {
+    return weight_of_one(spec, tensor, PIO_WEIGHT_TABLE, rows, cols);
+}
+
+int32_t pio_weight_vector(pio_spec *spec, const char *tensor, int32_t n) {
+    return weight_of_one(spec, tensor, PIO_WEIGHT_VECTOR, 1, n);
+}
+
+int32_t pio_weight_concat(pio_spec *spec, const char *name, bool interleaved, int n_parts, const char *const tensors[],
+                          const int32_t rows[], int32_t cols) {
+    int32_t sum = 0;
+    for (int i = 0; i < n_parts; i++) sum += rows[i];
+    int32_t weight = weight_add(spec, name, PIO_WEIGHT_MATRIX, sum, cols);
+    if (weight < 0) return weight;
+    spec->weights[weight].interleaved = interleaved;
+    for (int i = 0; i < n_parts; i++) part_add(spec, weight, tensors[i], rows[i]);
+    return weight;
+}
+
+int32_t pio_weight_values(pio_spec *spec, const char *name, const float *values, int32_t n) {
+    int32_t weight = weight_add(spec, name, PIO_WEIGHT_VALUES, 1, n);
+    if (weight < 0) return weight;
+    float *copy = malloc(sizeof *copy * (size_t)n);
+    if (!copy) return out_of_memory(spec);
+    memcpy(copy, values, sizeof *copy * (size_t)n);
+    spec->weights[weight].values = copy;
+    return weight;
+}
+
+int32_t pio_cache_add(pio_spec *spec, int32_t n_kv_heads, int32_t head_dim) {
+    if (failed(spec)) return -1;
+    pio_cache *cache = PIO_PUSH(spec, caches);
+    if (!cache) return out_of_memory(spec);
+    *cache = (pio_cache){.n_kv_heads = n_kv_heads, .head_dim = head_dim, .layout = PIO_LAYOUT_KV_F32};
+    return spec->n_caches - 1;
+}
+
+int32_t pio_state_add(pio_spec *spec, const char *name, pio_dim rows, int64_t row_bytes) {
+    if (failed(spec)) return -1;
+    pio_state *state = PIO_PUSH(spec, states);
+    if (!state) return out_of_memory(spec);
+    snprintf(state->name, sizeof state->name, "%s", name);
+    state->rows = rows;
+    state->row_bytes = row_bytes;
+    return spec->n_states - 1;
+}
+
+/* ---- tensors ---- */
+
+static pio_tensor tensor_add(pio_spec *spec, pio_place place, int32_t index, pio_dim rows, int32_t cols,
+                             const char *name) {
+    if (failed(spec)) return PIO_NO_TENSOR;
+    pio_graph *graph = newest(spec);
+    pio_tensor_info *info = PIO_PUSH(graph, tensors);
+    if (!info) return out_of_memory(spec);
+    info->place = place;
+    info->index = index;
+    info->rows = rows;
+    info->cols = cols;
+    snprintf(info->name, sizeof info->name, "%.*s", PIO_MAX_NAME - 1, name);
+    return graph->n_tensors - 1;
+}
+
+/* The tensor that stands for weight, cache or state `index` in this graph: made once. */
+static pio_tensor shared_tensor(pio_spec *spec, pio_place place, int32_t index, pio_dim rows, int32_t cols,
+                                const char *name) {
+    if (failed(spec) || index < 0) return PIO_NO_TENSOR;
+    const pio_graph *graph = newest(spec);
+    for (int32_t i = 0; i < graph->n_tensors; i++)
+        if (graph->tensors[i].place == place && graph->tensors[i].index == index) return i;
+    return tensor_add(spec, place, index, rows, cols, name);
+}
+
+pio_tensor pio_weight_use(pio_spec *spec, int32_t weight) {
+    if (failed(spec) || weight < 0) return PIO_NO_TENSOR;
+    const pio_weight *info = &spec->weights[weight];
+    return shared_tensor(spec, PIO_PLACE_WEIGHT, weight, pio_dim_fixed(info->rows), info->cols, info->name);
+}
+
+pio_tensor pio_state_use(pio_spec *spec, int32_t state, int32_t cols) {
+    if (failed(spec) || state < 0) return PIO_NO_TENSOR;
+    return shared_tensor(spec, PIO_PLACE_STATE, state, spec->states[state].rows, cols, spec->states[state].name);
+}
+
+static pio_tensor cache_use(pio_spec *spec, int32_t cache) {
+    if (failed(spec)) return PIO_NO_TENSOR;
+    const pio_cache *info = &spec->caches[cache];
+    char name[PIO_MAX_NAME];
+    snprintf(name, sizeof name, "cache.%d", cache);
+    return shared_tensor(spec, PIO_PLACE_CACHE, cache, pio_dim_fixed(0), 2 * info->n_kv_heads * info->head_dim, name);
+}
+
+pio_tensor pio_columns(pio_spec *spec, pio_tensor x, int32_t first, int32_t cols) {
+    if (failed(spec)) return PIO_NO_TENSOR;
+    pio_tensor_info of = newest(spec)->tensors[x];
+    pio_tensor view = tensor_add(spec, PIO_PLACE_VIEW, x, of.rows, cols, of.name);
+    if (view != PIO_NO_TENSOR) newest(spec)->tensors[view].column = first;
+    return view;
+}
+
+void pio_tap(pio_spec *spec, pio_tensor x, const char *name) {
+    if (failed(spec)) return;
+    pio_tensor_info *info = &newest(spec)->tensors[x];
+    info->tap = true;
+    snprintf(info->name, sizeof info->name, "%s", name);
+}
+
+void pio_store(pio_spec *spec, pio_tensor x, int32_t state) {
+    if (failed(spec)) return;
+    pio_tensor_info *info = &newest(spec)->tensors[x];
+    info->place = PIO_PLACE_STATE;
+    info->index = state;
+}
+
+/* ---- ops ---- */
+
+static pio_node *node_add(pio_spec *spec, pio_op op, int n_in, const pio_tensor in[], int n_out,
+                          const pio_tensor out[]) {
+    if (failed(spec)) return &spec->ignored;
+    pio_node *node = PIO_PUSH(newest(spec), nodes);
+    if (!node) {
+        out_of_memory(spec);
+        return &spec->ignored;
+    }
+    node->op = op;
+    node->n_in = (int8_t)n_in;
+    node->n_out = (int8_t)n_out;
+    memcpy(node->in, in, sizeof *in * (size_t)n_in);
+    memcpy(node->out, out, sizeof *out * (size_t)n_out);
+    node->layer = spec->layer;
+    node->attrs.page_tokens = spec->page_tokens;
+    return node;
+}
+
+/* A new float32 tensor [rows of `like`, cols], named after the op that writes it. */
+static pio_tensor result(pio_spec *spec, pio_op op, pio_tensor like, int32_t cols) {
+    if (failed(spec)) return PIO_NO_TENSOR;
+    return tensor_add(spec, PIO_PLACE_ARENA, -1, newest(spec)->tensors[like].rows, cols, pio_op_get(op)->name);
+}
+
+static int32_t cols_of(const pio_spec *spec, pio_tensor x) {
+    return failed(spec) ? 0 : spec->graphs[spec->n_graphs - 1].tensors[x].cols;
+}
+
+#define IN(...)                                                                                                        \
+    (int)(sizeof((pio_tensor[]){__VA_ARGS__}) / sizeof(pio_tensor)), (pio_tensor[]) {                                  \
+        __VA_ARGS__                                                                                                    \
+    }
+#define OUT(...) IN(__VA_ARGS__)
+
+pio_tensor pio_embed(pio_spec *spec, int32_t table, int32_t slots) {
+    if (failed(spec)) return PIO_NO_TENSOR;
+    pio_tensor weight = pio_weight_use(spec, table), state = pio_state_use(spec, slots, 1);
+    pio_tensor y = tensor_add(spec, PIO_PLACE_ARENA, -1, pio_dim_of(PIO_TOKENS), cols_of(spec, weight), "embed");
+    node_add(spec, PIO_OP_EMBED, IN(weight, state), OUT(y));
+    return y;
+}
+
+pio_tensor pio_gather_rows(pio_spec *spec, pio_tensor x) {
+    pio_tensor y = tensor_add(spec, PIO_PLACE_ARENA, -1, pio_dim_of(PIO_OUTS), cols_of(spec, x), "gather_rows");
+    node_add(spec, PIO_OP_GATHER_ROWS, IN(x), OUT(y));
+    return y;
+}
+
+pio_tensor pio_rmsnorm(pio_spec *spec, pio_tensor x, int32_t weight, float eps) {
+    pio_tensor y = result(spec, PIO_OP_RMSNORM, x, cols_of(spec, x));
+    node_add(spec, PIO_OP_RMSNORM, IN(x, pio_weight_use(spec, weight)), OUT(y))->attrs.eps = eps;
+    return y;
+}
+
+pio_tensor pio_linear(pio_spec *spec, pio_tensor x, int32_t weight, int32_t bias) {
+    if (failed(spec)) return PIO_NO_TENSOR;
+    pio_tensor y = result(spec, PIO_OP_LINEAR, x, spec->weights[weight].rows);
+    pio_tensor w = pio_weight_use(spec, weight), b = pio_weight_use(spec, bias);
+    node_add(spec, PIO_OP_LINEAR, IN(x, w, b), OUT(y));
+    return y;
+}
+
+pio_tensor pio_add(pio_spec *spec, pio_tensor a, pio_tensor b) {
+    pio_tensor y = result(spec, PIO_OP_ADD, a, cols_of(spec, a));
+    node_add(spec, PIO_OP_ADD, IN(a, b), OUT(y));
+    return y;
+}
+
+pio_tensor pio_swiglu(pio_spec *spec, pio_tensor gate_up) {
+    pio_tensor y = result(spec, PIO_OP_SWIGLU, gate_up, cols_of(spec, gate_up) / 2);
+    node_add(spec, PIO_OP_SWIGLU, IN(gate_up), OUT(y));
+    return y;
+}
+
+pio_tensor pio_rope_table(pio_spec *spec, int32_t frequencies, float scale) {
+    if (failed(spec)) return PIO_NO_TENSOR;
+    pio_tensor weight = pio_weight_use(spec, frequencies);
+    int32_t cols = 2 * cols_of(spec, weight);
+    pio_tensor y = tensor_add(spec, PIO_PLACE_ARENA, -1, pio_dim_of(PIO_TOKENS), cols, "rope_table");
+    pio_node *node = node_add(spec, PIO_OP_ROPE_TABLE, IN(weight, PIO_NO_TENSOR), OUT(y));
+    node->attrs.scale = scale;
+    node->attrs.rope_dim = cols;
+    return y;
+}
+
+pio_tensor pio_rope(pio_spec *spec, pio_tensor x, pio_tensor table, int32_t head_dim) {
+    pio_tensor y = result(spec, PIO_OP_ROPE, x, cols_of(spec, x));
+    pio_node *node = node_add(spec, PIO_OP_ROPE, IN(x, table), OUT(y));
+    node->attrs.head_dim = head_dim;
+    node->attrs.n_heads = cols_of(spec, x) / PIO_MAX(1, head_dim);
+    node->attrs.rope_dim = cols_of(spec, table);
+    return y;
+}
+
+void pio_kv_append(pio_spec *spec, pio_tensor k, pio_tensor v, int32_t cache) {
+    if (failed(spec)) return;
+    pio_tensor c = cache_use(spec, cache);
+    pio_node *node = node_add(spec, PIO_OP_KV_APPEND, IN(k, v, c), OUT(c));
+    node->attrs.n_kv_heads = spec->caches[cache].n_kv_heads;
+    node->attrs.head_dim = spec->caches[cache].head_dim;
+}
+
+pio_tensor pio_attention(pio_spec *spec, pio_tensor q, int32_t cache, float scale) {
+    if (failed(spec)) return PIO_NO_TENSOR;
+    const pio_cache *info = &spec->caches[cache];
+    pio_tensor y = result(spec, PIO_OP_ATTENTION, q, cols_of(spec, q));
+    pio_node *node = node_add(spec, PIO_OP_ATTENTION, IN(q, cache_use(spec, cache)), OUT(y));
+    node->attrs.n_kv_heads = info->n_kv_heads;
+    node->attrs.head_dim = info->head_dim;
+    node->attrs.n_heads = cols_of(spec, q) / PIO_MAX(1, info->head_dim);
+    node->attrs.scale = scale;
+    return y;
+}
+
+void pio_sample(pio_spec *spec, pio_tensor logits, int32_t slots, int32_t ring) {
+    pio_tensor out = pio_state_use(spec, ring, 1);
+    node_add(spec, PIO_OP_SAMPLE, IN(logits, pio_state_use(spec, slots, 1)), OUT(out));
+}

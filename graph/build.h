@@ -1,0 +1,47 @@
+/* Building graphs. A model's graph.c declares weights, caches and states, then calls one function an op, in execution
+ * order. The first failure is kept in spec->error; after it every call returns PIO_NO_TENSOR (or -1) at once, so that a
+ * model reads without checks and asks once at the end.
+ *
+ * Shapes: T is the rows of x. Weight names may hold one %d for the layer: see pio_spec.layer. */
+#ifndef PIO_GRAPH_BUILD_H
+#define PIO_GRAPH_BUILD_H
+
+#include "graph/graph.h"
+
+/* Starts graph `name`; the functions below add to the newest one. */
+void pio_build_graph(pio_spec *spec, const char *name);
+
+/* ---- weights: return an index ---- `tensor` is the checkpoint's name; rows and cols its shape there */
+int32_t pio_weight_matrix(pio_spec *spec, const char *tensor, int32_t rows, int32_t cols);
+int32_t pio_weight_table(pio_spec *spec, const char *tensor, int32_t rows, int32_t cols);
+int32_t pio_weight_vector(pio_spec *spec, const char *tensor, int32_t n);
+/* n_parts tensors, one below the other, or (`interleaved`, two of equal rows) in blocks of 16 rows in turn. */
+int32_t pio_weight_concat(pio_spec *spec, const char *name, bool interleaved, int n_parts, const char *const tensors[],
+                          const int32_t rows[], int32_t cols);
+/* n float32 numbers, copied. */
+int32_t pio_weight_values(pio_spec *spec, const char *name, const float *values, int32_t n);
+
+int32_t pio_cache_add(pio_spec *spec, int32_t n_kv_heads, int32_t head_dim);
+int32_t pio_state_add(pio_spec *spec, const char *name, pio_dim rows, int64_t row_bytes);
+
+/* ---- tensors ---- */
+pio_tensor pio_weight_use(pio_spec *spec, int32_t weight);
+pio_tensor pio_state_use(pio_spec *spec, int32_t state, int32_t cols);
+pio_tensor pio_columns(pio_spec *spec, pio_tensor x, int32_t first, int32_t cols); /* a view */
+void pio_tap(pio_spec *spec, pio_tensor x, const char *name);                      /* keeps x readable after the step */
+void pio_store(pio_spec *spec, pio_tensor x, int32_t state); /* x is written into the state's rows */
+
+/* ---- ops ---- contracts in kernels/ops.def; `weight` arguments are indices of weights, -1: absent */
+pio_tensor pio_embed(pio_spec *spec, int32_t table, int32_t slots);
+pio_tensor pio_gather_rows(pio_spec *spec, pio_tensor x);
+pio_tensor pio_rmsnorm(pio_spec *spec, pio_tensor x, int32_t weight, float eps);
+pio_tensor pio_linear(pio_spec *spec, pio_tensor x, int32_t weight, int32_t bias);
+pio_tensor pio_add(pio_spec *spec, pio_tensor a, pio_tensor b);
+pio_tensor pio_swiglu(pio_spec *spec, pio_tensor gate_up);
+pio_tensor pio_rope_table(pio_spec *spec, int32_t frequencies, float scale);
+pio_tensor pio_rope(pio_spec *spec, pio_tensor x, pio_tensor table, int32_t head_dim);
+void pio_kv_append(pio_spec *spec, pio_tensor k, pio_tensor v, int32_t cache);
+pio_tensor pio_attention(pio_spec *spec, pio_tensor q, int32_t cache, float scale);
+void pio_sample(pio_spec *spec, pio_tensor logits, int32_t slots, int32_t ring);
+
+#endif

@@ -1,0 +1,18 @@
+/* What the passes share. */
+#ifndef PIO_GRAPH_PASSES_H
+#define PIO_GRAPH_PASSES_H
+
+#include "graph/graph.h"
+#include "kernels/select.h"
+
+/* Bounds at which a pass asks whether rows exist: the rows of a step have one token, some, or many. */
+enum { PIO_N_PROBES = 3 };
+extern const pio_bounds pio_probe_bounds[PIO_N_PROBES];
+
+/* The best row for `call` whose stored operand holds `dtype`, in whatever layout; NULL: none. */
+const pio_row *pio_select_dtype(const pio_selector *selector, const pio_call *call, pio_dtype dtype);
+
+/* The stored operand of `node`: its tensor, or NULL where the op has none. */
+const pio_tensor_info *pio_node_stored(const pio_graph *graph, const pio_node *node);
+
+#endif
