@@ -32,3 +32,11 @@ if(PIO_CLI_SOURCES)
     add_executable(inference-pio ${PIO_CLI_SOURCES})
     target_link_libraries(inference-pio PRIVATE pio_objects)
 endif()
+
+# tools/<name>.c is one small program each, for measuring and tests.
+file(GLOB PIO_TOOL_SOURCES CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tools/*.c)
+foreach(source ${PIO_TOOL_SOURCES})
+    get_filename_component(name ${source} NAME_WE)
+    add_executable(${name} ${source})
+    target_link_libraries(${name} PRIVATE pio_objects)
+endforeach()
