@@ -282,3 +282,9 @@ __attribute__((weak)) const char *pio_backend_name(pio_backend backend) {
     (void)backend;
     return "cpu";
 }
+#define WEAK __attribute__((weak))
+WEAK void pio_module_destroy(pio_module *m) { (void)m; }
+WEAK pio_kernel *pio_module_kernel(pio_module *m, int i) { (void)m, (void)i; return NULL; }
+WEAK pio_status pio_module_create(pio_device *d, const pio_module_desc *m, pio_module **out, pio_error *e) { (void)d, (void)m, (void)out, (void)e; return PIO_INTERNAL; }
+WEAK pio_status pio_list_dispatch(pio_list *l, pio_kernel *k, const uint32_t g[3], const void *a, size_t n, pio_error *e) { (void)l, (void)k, (void)g, (void)a, (void)n, (void)e; return PIO_INTERNAL; }
+WEAK pio_status pio_list_barrier(pio_list *l, pio_error *e) { (void)l, (void)e; return PIO_INTERNAL; }

@@ -1,0 +1,55 @@
+/* Lists are recorded per bound on the rows of a step: a step runs in the least bound that holds it, its spare rows as
+ * padding. Small steps have bounds that double; from 16 on they grow by a third to a half, so that a prefill wastes
+ * little. */
+#include <string.h>
+
+#include "engine/model.h"
+
+static const int32_t token_bounds[PIO_MAX_BUCKETS - 1] = {1, 2, 4, 8, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384};
+static const int32_t head_bounds[] = {1, 2, 4, 8, PIO_HEAD_ROWS};
+
+static pio_status add_bucket(pio_model *model, pio_buckets *buckets, const char *graph, pio_symbol symbol,
+                             int32_t bound, pio_error *error) {
+    pio_bucket *bucket = &buckets->items[buckets->n];
+    pio_bounds bounds = {{[PIO_TOKENS] = model->options.chunk, [PIO_OUTS] = PIO_HEAD_ROWS}};
+    bounds.of[symbol] = bucket->bound = bound;
+    pio_status status = pio_plan_make(&model->spec, pio_spec_graph(&model->spec, graph), &model->selector, &bounds,
+                                      model->options.keep_taps, &bucket->plan, error);
+    if (!status) buckets->n++;
+    return status;
+}
+
+pio_status pio_model_make_buckets(pio_model *model, pio_error *error) {
+    pio_status status = PIO_OK;
+    for (size_t i = 0;
+         i < PIO_COUNT(token_bounds) && token_bounds[i] && token_bounds[i] < model->options.chunk && !status; i++)
+        status = add_bucket(model, &model->body, "body", PIO_TOKENS, token_bounds[i], error);
+    if (!status) status = add_bucket(model, &model->body, "body", PIO_TOKENS, model->options.chunk, error);
+    for (size_t i = 0; i < PIO_COUNT(head_bounds) && !status; i++)
+        status = add_bucket(model, &model->head, "head", PIO_OUTS, head_bounds[i], error);
+    return status;
+}
+
+const pio_bucket *pio_bucket_for(const pio_buckets *buckets, int32_t n) {
+    for (int i = 0; i < buckets->n; i++)
+        if (buckets->items[i].bound >= n) return &buckets->items[i];
+    return NULL;
+}
+
+static pio_status record(pio_model *model, pio_bucket *bucket, pio_error *error) {
+    pio_schedule schedule;
+    pio_status status = pio_list_create(model->chosen.device, true, &bucket->list, error);
+    if (!status) status = pio_schedule_make(&bucket->plan, &model->memory, &schedule, error);
+    if (status) return status;
+    status = pio_record(&schedule, model->kernels, bucket->list, error);
+    if (!status) status = pio_list_end(bucket->list, error);
+    pio_schedule_free(&schedule);
+    return status;
+}
+
+pio_status pio_model_record(pio_model *model, pio_error *error) {
+    pio_status status = PIO_OK;
+    for (int i = 0; i < model->body.n && !status; i++) status = record(model, &model->body.items[i], error);
+    for (int i = 0; i < model->head.n && !status; i++) status = record(model, &model->head.items[i], error);
+    return status;
+}

@@ -1,0 +1,143 @@
+/* What a model takes on the device: how much, and the buffers themselves. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/model.h"
+#include "engine/step.h"
+#include "kernels/kv_cache/kv_cache.h"
+
+enum { DEFAULT_CONTEXT = 32768, MIN_CONTEXT = 256 };
+
+uint64_t pio_model_weight_bytes(const pio_model *model, int32_t index) {
+    const pio_weight *weight = &model->spec.weights[index];
+    return pio_layout_get(weight->layout)->bytes(weight->rows, weight->cols);
+}
+
+uint64_t pio_model_cache_bytes(const pio_model *model, int32_t index, int32_t n_pages) {
+    const pio_cache *cache = &model->spec.caches[index];
+    const pio_kv_geometry geometry = {cache->n_kv_heads, cache->head_dim, model->spec.page_tokens};
+    return pio_kv_bytes(cache->layout, &geometry, n_pages);
+}
+
+static uint64_t all_cache_bytes(const pio_model *model, int32_t n_pages) {
+    uint64_t sum = 0;
+    for (int32_t i = 0; i < model->spec.n_caches; i++) sum += pio_model_cache_bytes(model, i, n_pages);
+    return sum;
+}
+
+static uint64_t state_bytes(const pio_model *model, int32_t index) {
+    const pio_bounds most = {{[PIO_TOKENS] = model->options.chunk, [PIO_OUTS] = PIO_HEAD_ROWS}};
+    const pio_state *state = &model->spec.states[index];
+    return (uint64_t)pio_dim_bound(state->rows, &most) * (uint64_t)state->row_bytes;
+}
+
+static uint64_t arena_bytes(const pio_model *model) {
+    uint64_t most = 1;
+    for (int i = 0; i < model->body.n; i++) most = PIO_MAX(most, model->body.items[i].plan.arena_bytes);
+    for (int i = 0; i < model->head.n; i++) most = PIO_MAX(most, model->head.items[i].plan.arena_bytes);
+    return most;
+}
+
+/* Pages for `context` tokens of every sequence, and page 0. */
+static int32_t pages_for(const pio_model *model, int32_t context) {
+    return 1 + model->options.max_sequences * PIO_CEIL_DIV(context, model->spec.page_tokens);
+}
+
+/* The largest context, halving from `wanted`, whose cache fits beside `fixed` bytes. */
+static int32_t fitting_context(const pio_model *model, int32_t wanted, uint64_t fixed, uint64_t free_bytes) {
+    while (wanted > MIN_CONTEXT && fixed + all_cache_bytes(model, pages_for(model, wanted)) > free_bytes) wanted /= 2;
+    return wanted;
+}
+
+pio_status pio_model_plan_memory(pio_model *model, pio_error *error) {
+    pio_memory_plan *plan = &model->memory_plan;
+    pio_memory_budget budget;
+    pio_status status = pio_device_memory_budget(model->chosen.device, &budget, error);
+    if (status) return status;
+    for (int32_t i = 0; i < model->spec.n_weights; i++) plan->weights += pio_model_weight_bytes(model, i);
+    for (int32_t i = 0; i < model->spec.n_states; i++) plan->states += state_bytes(model, i);
+    plan->workspace = arena_bytes(model);
+    uint64_t fixed = plan->weights + plan->states + plan->workspace;
+    int32_t known = model->config.common.max_positions, *context = &model->options.context;
+    if (*context > known)
+        return pio_fail(error, PIO_INVALID_ARGUMENT, "--context %d is more than the %d positions that '%s' knows",
+                        *context, known, model->directory);
+    if (!*context) *context = fitting_context(model, PIO_MIN(known, DEFAULT_CONTEXT), fixed, budget.free_bytes);
+    model->n_pages = pages_for(model, *context);
+    plan->cache = all_cache_bytes(model, model->n_pages);
+    pio_step_limits limits = pio_model_step_limits(model);
+    plan->states += pio_step_bytes(&limits);
+    plan->total = fixed + plan->cache + pio_step_bytes(&limits);
+    return PIO_OK;
+}
+
+static pio_status check_budget(const pio_model *model, pio_error *error) {
+    pio_memory_budget budget;
+    pio_status status = pio_device_memory_budget(model->chosen.device, &budget, error);
+    if (status || model->memory_plan.total <= budget.free_bytes) return status;
+    return pio_fail(error, PIO_OUT_OF_MEMORY,
+                    "'%s' needs %.2f GB (weights %.2f, KV cache %.2f) and %.2f GB are free: use --weights q4 or a "
+                    "smaller --context",
+                    model->directory, (double)model->memory_plan.total / 1e9, (double)model->memory_plan.weights / 1e9,
+                    (double)model->memory_plan.cache / 1e9, (double)budget.free_bytes / 1e9);
+}
+
+/* Creates buffer `name`; its address goes to *address. */
+static pio_status create(pio_model *model, uint64_t bytes, uint32_t usage, const char *name, pio_buffer **buffer,
+                         pio_addr *address, pio_error *error) {
+    pio_status status = pio_buffer_create(model->chosen.device, PIO_MAX(bytes, 64), usage, name, buffer, error);
+    if (!status) *address = (*buffer)->address;
+    return status;
+}
+
+static pio_status allocate_arrays(pio_model *model, pio_error *error) {
+    const pio_spec *spec = &model->spec;
+    size_t n = (size_t)(spec->n_weights + spec->n_caches + spec->n_states) + 1;
+    model->weights = calloc((size_t)spec->n_weights + 1, sizeof(pio_buffer *));
+    model->caches = calloc((size_t)spec->n_caches + 1, sizeof(pio_buffer *));
+    model->state_buffers = calloc((size_t)spec->n_states + 1, sizeof(pio_buffer *));
+    model->addresses = calloc(n, sizeof *model->addresses);
+    model->cache_bytes = calloc((size_t)spec->n_caches + 1, sizeof *model->cache_bytes);
+    bool ready = model->weights && model->caches && model->state_buffers && model->addresses && model->cache_bytes;
+    return ready ? PIO_OK : pio_fail_memory(error, "the tables of buffers", n * sizeof(pio_buffer *));
+}
+
+pio_status pio_model_allocate(pio_model *model, pio_error *error) {
+    const pio_spec *spec = &model->spec;
+    pio_status status = check_budget(model, error);
+    if (!status) status = allocate_arrays(model, error);
+    if (status) return status;
+    pio_addr *weights = model->addresses, *caches = weights + spec->n_weights, *states = caches + spec->n_caches;
+    for (int32_t i = 0; i < spec->n_weights && !status; i++)
+        status = create(model, pio_model_weight_bytes(model, i), PIO_BUFFER_UPLOAD, spec->weights[i].name,
+                        &model->weights[i], &weights[i], error);
+    for (int32_t i = 0; i < spec->n_caches && !status; i++) {
+        model->cache_bytes[i] = pio_model_cache_bytes(model, i, model->n_pages);
+        status =
+            create(model, model->cache_bytes[i], PIO_BUFFER_DEVICE, "KV cache", &model->caches[i], &caches[i], error);
+    }
+    for (int32_t i = 0; i < spec->n_states && !status; i++)
+        status = create(model, state_bytes(model, i), PIO_BUFFER_READBACK | PIO_BUFFER_UPLOAD, spec->states[i].name,
+                        &model->state_buffers[i], &states[i], error);
+    model->memory =
+        (pio_memory){.weights = weights, .caches = caches, .states = states, .cache_bytes = model->cache_bytes};
+    if (!status)
+        status = create(model, arena_bytes(model), PIO_BUFFER_DEVICE, "workspace", &model->arena, &model->memory.arena,
+                        error);
+    return status ? status : pio_step_create(model, error);
+}
+
+static void destroy_all(pio_buffer **buffers, int32_t n) {
+    for (int32_t i = 0; buffers && i < n; i++) pio_buffer_destroy(buffers[i]);
+    free(buffers);
+}
+
+void pio_model_release(pio_model *model) {
+    pio_step_destroy(model);
+    destroy_all(model->weights, model->spec.n_weights);
+    destroy_all(model->caches, model->spec.n_caches);
+    destroy_all(model->state_buffers, model->spec.n_states);
+    pio_buffer_destroy(model->arena);
+    free(model->addresses);
+    free(model->cache_bytes);
+}

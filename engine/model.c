@@ -1,0 +1,119 @@
+#include "engine/model.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/step.h"
+#include "kernels/kv_cache/kv_cache.h"
+
+enum { CONFIG_LIMIT_BYTES = 16 << 20, DEFAULT_CHUNK = 512 };
+
+void pio_model_note(const pio_model *model, bool warning, const char *format, ...) {
+    if (!model->options.note) return;
+    char line[1100];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(line, sizeof line, format, args);
+    va_end(args);
+    model->options.note(model->options.user, warning, line);
+}
+
+static pio_status read_config(pio_model *model, pio_error *error) {
+    char path[4096];
+    snprintf(path, sizeof path, "%s/config.json", model->directory);
+    pio_json *json = NULL;
+    pio_status status = pio_json_load(path, CONFIG_LIMIT_BYTES, &json, error);
+    if (status) return status;
+    pio_json_object root = pio_json_root(json);
+    status = pio_model_family_find(&root, &model->family, error);
+    if (!status) status = model->family->read_config(&root, &model->config, error);
+    pio_json_free(json);
+    return status;
+}
+
+static pio_status choose_kernels(pio_model *model, pio_error *error) {
+    model->selector = (pio_selector){.backend = model->chosen.caps.backend,
+                                     .features = model->chosen.caps.features,
+                                     .portable = model->options.compute_f32,
+                                     .n_workers = model->chosen.caps.n_workers};
+    /* A driver that does not compute runs the graphs of the CPU's kernels. */
+    if (!model->chosen.caps.computes) model->selector.backend = PIO_BACKEND_CPU;
+    return pio_selector_force(&model->selector, model->options.kernels, error);
+}
+
+/* Tables keep 8 bits where matrices have 4: an embedding's error reaches every layer, and its bytes are few. */
+static void set_dtypes(pio_model *model) {
+    pio_dtype matrices = model->options.weights;
+    pio_spec_set_dtypes(&model->spec, matrices, matrices == PIO_DTYPE_Q4 ? PIO_DTYPE_Q8 : matrices);
+}
+
+static pio_status build_graphs(pio_model *model, pio_error *error) {
+    model->spec.page_tokens = PIO_KV_PAGE_TOKENS;
+    model->family->build(&model->config, &model->spec);
+    pio_status status = pio_verify(&model->spec, error);
+    if (status) return status;
+    model->states = (pio_states){pio_spec_state(&model->spec, "hidden"), pio_spec_state(&model->spec, "logits"),
+                                 pio_spec_state(&model->spec, "slots"), pio_spec_state(&model->spec, "ring")};
+    set_dtypes(model);
+    status = pio_fuse(&model->spec, &model->selector, error);
+    if (!status) status = pio_verify(&model->spec, error);
+    if (!status) status = pio_choose_layouts(&model->spec, &model->selector, error);
+    return status;
+}
+
+pio_status pio_model_open(const char *directory, const pio_engine_options *options, pio_model **out, pio_error *error) {
+    *out = NULL;
+    pio_model *model = calloc(1, sizeof *model);
+    if (!model || !(model->directory = strdup(directory))) {
+        free(model);
+        return pio_fail_memory(error, "the model", sizeof *model);
+    }
+    model->options = *options;
+    if (!model->options.chunk) model->options.chunk = DEFAULT_CHUNK;
+    if (!model->options.max_sequences) model->options.max_sequences = 1;
+    pio_status status = read_config(model, error);
+    if (!status) status = pio_choose_device(&model->options, &model->chosen, error);
+    if (!status) status = choose_kernels(model, error);
+    if (!status) status = build_graphs(model, error);
+    if (!status) status = pio_model_make_buckets(model, error);
+    if (!status) status = pio_model_plan_memory(model, error);
+    if (status) {
+        pio_model_close(model);
+        return status;
+    }
+    *out = model;
+    return PIO_OK;
+}
+
+pio_status pio_model_load(pio_model *model, pio_error *error) {
+    pio_status status = pio_model_allocate(model, error);
+    if (!status) status = pio_kernels_create(model->chosen.device, model->selector.backend, &model->kernels, error);
+    if (!status) status = pio_queue_create(model->chosen.device, PIO_QUEUE_COMPUTE, &model->queue, error);
+    if (!status) status = pio_model_record(model, error);
+    if (!status)
+        status =
+            model->options.dummy_weights ? pio_model_fill_dummies(model, error) : pio_model_fill_weights(model, error);
+    return status;
+}
+
+static void free_buckets(pio_buckets *buckets) {
+    for (int i = 0; i < buckets->n; i++) {
+        pio_list_destroy(buckets->items[i].list);
+        pio_plan_free(&buckets->items[i].plan);
+    }
+}
+
+void pio_model_close(pio_model *model) {
+    if (!model) return;
+    free_buckets(&model->body);
+    free_buckets(&model->head);
+    pio_queue_destroy(model->queue);
+    pio_kernels_destroy(model->kernels);
+    pio_model_release(model);
+    pio_spec_free(&model->spec);
+    pio_device_destroy(model->chosen.device);
+    free(model->directory);
+    free(model);
+}

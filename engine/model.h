@@ -1,0 +1,80 @@
+/* A model on a device: opened (what it is, which kernels, how much memory), then loaded (weights in place, lists
+ * recorded), then run a step at a time. One thread uses a model at a time. */
+#ifndef PIO_ENGINE_MODEL_H
+#define PIO_ENGINE_MODEL_H
+
+#include "engine/device.h"
+#include "engine/options.h"
+#include "graph/plan.h"
+#include "models/model.h"
+#include "models/states.h"
+
+/* Bytes on the device, by what they are for. */
+typedef struct pio_memory_plan {
+    uint64_t weights, cache, workspace, states;
+    uint64_t total;
+} pio_memory_plan;
+
+enum { PIO_MAX_BUCKETS = 16, PIO_HEAD_ROWS = 16 };
+
+/* One graph's list for one bound. */
+typedef struct pio_bucket {
+    int32_t bound;
+    pio_plan plan;
+    pio_list *list; /* NULL until the model is loaded */
+} pio_bucket;
+
+typedef struct pio_buckets {
+    pio_bucket items[PIO_MAX_BUCKETS];
+    int n;
+} pio_buckets;
+
+typedef struct pio_model {
+    char *directory;
+    const pio_model_family *family;
+    pio_any_config config;
+    pio_engine_options options; /* with the automatic values filled in */
+    pio_chosen_device chosen;
+    pio_selector selector;
+    pio_spec spec;
+    pio_states states;
+    pio_memory_plan memory_plan;
+    int32_t n_pages; /* of the caches, page 0 included */
+    pio_buckets body, head;
+
+    /* From here on: once loaded. */
+    pio_kernels *kernels;
+    pio_queue *queue;
+    pio_buffer **weights, **caches, **state_buffers; /* one a weight, cache, state of the spec */
+    pio_buffer *arena, *step;
+    pio_addr *addresses; /* of weights, caches and states, in this order */
+    uint64_t *cache_bytes;
+    pio_memory memory;               /* what lists were recorded with */
+    struct pio_step_host *step_host; /* the step block as the host fills it */
+} pio_model;
+
+/* Reads the configuration, chooses the device and its kernels and plans the memory. No weights are read or allocated,
+ * so that `plan` answers at once. `directory` may hold a config.json alone. */
+pio_status pio_model_open(const char *directory, const pio_engine_options *options, pio_model **out, pio_error *error);
+
+/* Allocates everything, fills the weights (from the checkpoint, the cache, or random numbers) and records the lists. */
+pio_status pio_model_load(pio_model *model, pio_error *error);
+
+void pio_model_close(pio_model *model); /* accepts NULL and what is half loaded */
+
+/* Notes for a person, through options.note. */
+void pio_model_note(const pio_model *model, bool warning, const char *format, ...) PIO_PRINTF(3, 4);
+
+/* ---- what open and load are made of ---- */
+pio_status pio_model_make_buckets(pio_model *model, pio_error *error);   /* plans of all bounds (buckets.c) */
+pio_status pio_model_record(pio_model *model, pio_error *error);         /* lists of all plans (buckets.c) */
+const pio_bucket *pio_bucket_for(const pio_buckets *buckets, int32_t n); /* the least bound >= n; NULL: none */
+pio_status pio_model_plan_memory(pio_model *model, pio_error *error);    /* sizes, context, pages (memory.c) */
+pio_status pio_model_allocate(pio_model *model, pio_error *error);       /* buffers and addresses (memory.c) */
+void pio_model_release(pio_model *model);                                /* buffers (memory.c) */
+uint64_t pio_model_weight_bytes(const pio_model *model, int32_t weight); /* packed (memory.c) */
+uint64_t pio_model_cache_bytes(const pio_model *model, int32_t cache, int32_t n_pages);
+pio_status pio_model_fill_weights(pio_model *model, pio_error *error); /* loader.c */
+pio_status pio_model_fill_dummies(pio_model *model, pio_error *error); /* dummy.c */
+
+#endif

@@ -1,0 +1,33 @@
+/* What an engine is opened with. Texts are borrowed until the call returns. */
+#ifndef PIO_ENGINE_OPTIONS_H
+#define PIO_ENGINE_OPTIONS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/dtype.h"
+
+enum { PIO_AUTO = -1 };
+
+typedef struct pio_engine_options {
+    int backend;                 /* pio_backend, or PIO_AUTO */
+    int device;                  /* index within the backend, or PIO_AUTO */
+    int n_threads;               /* 0: one a physical core */
+    uint32_t cpu_features_off;   /* pio_feature bits that the CPU backend must not use */
+    pio_dtype weights;           /* PIO_DTYPE_BF16: as stored; PIO_DTYPE_Q8, PIO_DTYPE_Q4: quantised on load */
+    bool compute_f32;            /* float32 activations, cache and sums, for checking */
+    int32_t context;             /* tokens of one sequence; 0: the least of what the model knows, 32768 and what fits */
+    int32_t chunk;               /* most tokens of a step; 0: 512 */
+    int32_t max_sequences;       /* generating at once; 0: 1 */
+    const char *kernels;         /* forced rows, as PIO_KERNEL; NULL: none */
+    bool keep_taps;              /* residuals stay readable after a step */
+    bool dummy_weights;          /* random numbers in place of the checkpoint's weights */
+    const char *cache_directory; /* of quantised weights; NULL: no cache */
+    /* Told what a person should know: one line, no newline; `warning` lines name a problem. NULL: nobody. */
+    void (*note)(void *user, bool warning, const char *line);
+    /* Told how far loading is, 0 to 1; returns false to stop it. NULL: nobody. */
+    bool (*progress)(void *user, const char *what, double fraction);
+    void *user;
+} pio_engine_options;
+
+#endif

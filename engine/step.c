@@ -1,0 +1,215 @@
+#include "engine/step.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "models/states.h"
+
+enum { PART_ALIGNMENT = 64, WRITE_BYTES = 64 << 10 };
+
+/* The parts of the block, in their order; offsets follow from the limits. */
+typedef enum part { COUNTS, IDS, POSITIONS, CACHE_ROWS, SEQUENCES, PAGES, OUT_ROWS, DRAWS, N_PARTS } part;
+
+struct pio_step_host {
+    pio_step_limits limits;
+    uint64_t at[N_PARTS + 1]; /* offset of each part; the last is the whole size */
+    char *block;              /* the host's copy */
+    const char *logits;       /* mapped */
+    const int32_t *ring;      /* mapped */
+};
+
+pio_step_limits pio_model_step_limits(const pio_model *model) {
+    const pio_engine_options *o = &model->options;
+    return (pio_step_limits){.tokens = o->chunk,
+                             .sequences = o->max_sequences,
+                             .pages = o->max_sequences * PIO_CEIL_DIV(o->context, model->spec.page_tokens),
+                             .outs = PIO_HEAD_ROWS};
+}
+
+static void lay_out(const pio_step_limits *l, uint64_t at[N_PARTS + 1]) {
+    const uint64_t bytes[N_PARTS] = {
+        [COUNTS] = sizeof(pio_step_counts),
+        [IDS] = sizeof(int32_t) * (uint64_t)l->tokens,
+        [POSITIONS] = 3 * sizeof(int32_t) * (uint64_t)l->tokens,
+        [CACHE_ROWS] = sizeof(int32_t) * (uint64_t)l->tokens,
+        [SEQUENCES] = sizeof(pio_step_sequence) * (uint64_t)l->sequences,
+        [PAGES] = sizeof(int32_t) * (uint64_t)l->pages,
+        [OUT_ROWS] = sizeof(int32_t) * (uint64_t)l->outs,
+        [DRAWS] = sizeof(pio_step_draw) * (uint64_t)l->outs,
+    };
+    at[0] = 0;
+    for (int i = 0; i < N_PARTS; i++) at[i + 1] = PIO_ROUND_UP(at[i] + bytes[i], (uint64_t)PART_ALIGNMENT);
+}
+
+uint64_t pio_step_bytes(const pio_step_limits *limits) {
+    uint64_t at[N_PARTS + 1];
+    lay_out(limits, at);
+    return at[N_PARTS];
+}
+
+static pio_status map_results(pio_model *model, pio_error *error) {
+    void *logits = NULL, *ring = NULL;
+    pio_status status = pio_buffer_map(model->state_buffers[model->states.logits], &logits, error);
+    if (!status) status = pio_buffer_map(model->state_buffers[model->states.ring], &ring, error);
+    model->step_host->logits = logits;
+    model->step_host->ring = ring;
+    return status;
+}
+
+pio_status pio_step_create(pio_model *model, pio_error *error) {
+    struct pio_step_host *host = model->step_host = calloc(1, sizeof *host);
+    if (!host) return pio_fail_memory(error, "the step block", sizeof *host);
+    host->limits = pio_model_step_limits(model);
+    lay_out(&host->limits, host->at);
+    host->block = calloc(1, host->at[N_PARTS]);
+    if (!host->block) return pio_fail_memory(error, "the step block", host->at[N_PARTS]);
+    pio_status status = pio_buffer_create(model->chosen.device, host->at[N_PARTS], PIO_BUFFER_UPLOAD, "step block",
+                                          &model->step, error);
+    if (status) return status;
+    const pio_addr base = model->step->address;
+    model->memory.step = (pio_step_addresses){.counts = base + host->at[COUNTS],
+                                              .ids = base + host->at[IDS],
+                                              .positions = base + host->at[POSITIONS],
+                                              .cache_rows = base + host->at[CACHE_ROWS],
+                                              .sequences = base + host->at[SEQUENCES],
+                                              .pages = base + host->at[PAGES],
+                                              .out_rows = base + host->at[OUT_ROWS],
+                                              .draws = base + host->at[DRAWS]};
+    model->memory.live[PIO_TOKENS] = base + offsetof(pio_step_counts, n_tokens);
+    model->memory.live[PIO_OUTS] = base + offsetof(pio_step_counts, n_outs);
+    return map_results(model, error);
+}
+
+void pio_step_destroy(pio_model *model) {
+    pio_buffer_destroy(model->step);
+    model->step = NULL;
+    if (!model->step_host) return;
+    free(model->step_host->block);
+    free(model->step_host);
+    model->step_host = NULL;
+}
+
+static void *part_of(const pio_model *model, part which) {
+    return model->step_host->block + model->step_host->at[which];
+}
+
+/* Queues the first `bytes` of a part, in pieces that a write may have. */
+static pio_status send(pio_model *model, part which, size_t bytes, pio_error *error) {
+    const char *from = part_of(model, which);
+    pio_addr to = model->step->address + model->step_host->at[which];
+    pio_status status = PIO_OK;
+    for (size_t done = 0; done < bytes && !status; done += WRITE_BYTES)
+        status =
+            pio_queue_write(model->queue, to + done, from + done, PIO_MIN(bytes - done, (size_t)WRITE_BYTES), error);
+    return status;
+}
+
+/* Writes the items into the host's block. */
+static void fill(const pio_model *model, const pio_step_item *items, int32_t n_items) {
+    int32_t *ids = part_of(model, IDS), *positions = part_of(model, POSITIONS),
+            *cache_rows = part_of(model, CACHE_ROWS);
+    int32_t *pages = part_of(model, PAGES), row = 0, page = 0;
+    pio_step_sequence *sequences = part_of(model, SEQUENCES);
+    const int32_t page_tokens = model->spec.page_tokens;
+    for (int32_t i = 0; i < n_items; i++) {
+        const pio_step_item *item = &items[i];
+        sequences[i] = (pio_step_sequence){row, item->n, item->context, page};
+        memcpy(pages + page, item->pages, sizeof *pages * (size_t)item->n_pages);
+        page += item->n_pages;
+        for (int32_t t = 0; t < item->n; t++, row++) {
+            int32_t at = item->context + t;
+            ids[row] = item->ids[t];
+            cache_rows[row] = item->pages[at / page_tokens] * page_tokens + at % page_tokens;
+            for (int axis = 0; axis < 3; axis++) positions[3 * row + axis] = at;
+        }
+    }
+}
+
+/* Rows between the live ones and the bound: nobody's, in page 0. */
+static void pad(const pio_model *model, int32_t live, int32_t bound) {
+    int32_t *ids = part_of(model, IDS), *positions = part_of(model, POSITIONS),
+            *cache_rows = part_of(model, CACHE_ROWS);
+    for (int32_t row = live; row < bound; row++) {
+        ids[row] = 0;
+        cache_rows[row] = row % model->spec.page_tokens;
+        memset(positions + 3 * row, 0, 3 * sizeof *positions);
+    }
+}
+
+static pio_status check_items(const pio_model *model, const pio_step_item *items, int32_t n_items, int32_t *n_tokens,
+                              int32_t *n_pages, pio_error *error) {
+    const pio_step_limits *limits = &model->step_host->limits;
+    *n_tokens = *n_pages = 0;
+    for (int32_t i = 0; i < n_items; i++) {
+        *n_tokens += items[i].n;
+        *n_pages += items[i].n_pages;
+        if ((int64_t)items[i].n_pages * model->spec.page_tokens < (int64_t)items[i].context + items[i].n)
+            return pio_fail(error, PIO_INTERNAL, "a sequence of %d tokens has %d pages", items[i].context + items[i].n,
+                            items[i].n_pages);
+    }
+    if (n_items > limits->sequences || *n_tokens > limits->tokens || *n_pages > limits->pages)
+        return pio_fail(error, PIO_INTERNAL, "a step of %d tokens of %d sequences with %d pages is over its limits",
+                        *n_tokens, n_items, *n_pages);
+    return PIO_OK;
+}
+
+pio_status pio_step_body(pio_model *model, const pio_step_item *items, int32_t n_items, pio_error *error) {
+    int32_t n_tokens, n_pages;
+    pio_status status = check_items(model, items, n_items, &n_tokens, &n_pages, error);
+    if (status) return status;
+    const pio_bucket *bucket = pio_bucket_for(&model->body, n_tokens);
+    fill(model, items, n_items);
+    pad(model, n_tokens, bucket->bound);
+    *(pio_step_counts *)part_of(model, COUNTS) = (pio_step_counts){.n_tokens = n_tokens, .n_sequences = n_items};
+    const struct {
+        part which;
+        size_t bytes;
+    } sends[] = {
+        {COUNTS, sizeof(pio_step_counts)},
+        {IDS, sizeof(int32_t) * (size_t)bucket->bound},
+        {POSITIONS, 3 * sizeof(int32_t) * (size_t)bucket->bound},
+        {CACHE_ROWS, sizeof(int32_t) * (size_t)bucket->bound},
+        {SEQUENCES, sizeof(pio_step_sequence) * (size_t)n_items},
+        {PAGES, sizeof(int32_t) * (size_t)n_pages},
+    };
+    for (size_t i = 0; i < PIO_COUNT(sends) && !status; i++)
+        status = send(model, sends[i].which, sends[i].bytes, error);
+    uint64_t number;
+    return status ? status : pio_queue_submit(model->queue, &bucket->list, 1, &number, error);
+}
+
+pio_status pio_step_head(pio_model *model, const pio_step_out *outs, int32_t n_outs, uint64_t *number,
+                         pio_error *error) {
+    const pio_bucket *bucket = pio_bucket_for(&model->head, n_outs);
+    if (!bucket)
+        return pio_fail(error, PIO_INTERNAL, "a head step of %d rows is over its limit of %d", n_outs, PIO_HEAD_ROWS);
+    pio_step_counts *counts = part_of(model, COUNTS);
+    int32_t *out_rows = part_of(model, OUT_ROWS);
+    pio_step_draw *draws = part_of(model, DRAWS);
+    counts->n_outs = n_outs;
+    for (int32_t i = 0; i < bucket->bound; i++) {
+        const pio_step_out *out = i < n_outs ? &outs[i] : &(const pio_step_out){.slot = -1};
+        out_rows[i] = out->row;
+        draws[i] = (pio_step_draw){.slot = out->slot, .position = out->position, .ring = out->ring};
+    }
+    pio_status status = send(model, COUNTS, sizeof *counts, error);
+    if (!status) status = send(model, OUT_ROWS, sizeof *out_rows * (size_t)bucket->bound, error);
+    if (!status) status = send(model, DRAWS, sizeof *draws * (size_t)bucket->bound, error);
+    return status ? status : pio_queue_submit(model->queue, &bucket->list, 1, number, error);
+}
+
+pio_status pio_step_wait(pio_model *model, uint64_t number, pio_error *error) {
+    pio_status status = pio_queue_wait(model->queue, number, UINT64_MAX, error);
+    if (!status)
+        status = pio_buffer_invalidate(model->state_buffers[model->states.ring], 0, PIO_RING_TOKENS * sizeof(int32_t),
+                                       error);
+    return status;
+}
+
+const float *pio_step_logits(const pio_model *model, int32_t out) {
+    return (const float *)(model->step_host->logits + model->spec.states[model->states.logits].row_bytes * out);
+}
+
+int32_t pio_step_ring(const pio_model *model, int32_t ring) {
+    return model->step_host->ring[ring];
+}

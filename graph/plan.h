@@ -1,0 +1,101 @@
+/* A plan: one graph under one set of bounds, with the row of every node, the conversions between them, and a place in
+ * the arena for everything temporary. Recording puts a plan into a command list. */
+#ifndef PIO_GRAPH_PLAN_H
+#define PIO_GRAPH_PLAN_H
+
+#include "graph/graph.h"
+#include "kernels/select.h"
+
+/* A tensor as this plan has it: the graph's tensors first, then the converted ones. */
+typedef struct pio_placed {
+    pio_tensor_info info;
+    pio_encoding encoding;
+    pio_tensor root; /* the tensor in whose memory it lies: itself, the one it is a view of, or the one it overwrites */
+    int32_t first, last;    /* planned nodes that write it first and read it last; first > last: unused */
+    uint64_t bytes, offset; /* in the arena */
+} pio_placed;
+
+typedef struct pio_planned {
+    int32_t node; /* of the graph; -1: a conversion */
+    pio_op op;
+    const pio_row *row;
+    int8_t n_in, n_out;
+    pio_tensor in[PIO_MAX_IN], out[PIO_MAX_OUT];
+    pio_attrs attrs;
+    int32_t layer;
+    uint64_t scratch_bytes, scratch_offset;
+} pio_planned;
+
+typedef struct pio_plan {
+    const pio_spec *spec;
+    const pio_graph *graph;
+    pio_bounds bounds;
+    int n_workers;
+    pio_placed *placed;
+    int32_t n_placed, placed_capacity;
+    pio_planned *nodes;
+    int32_t n_nodes, nodes_capacity;
+    uint64_t arena_bytes;
+} pio_plan;
+
+/* `keep_taps`: tapped tensors stay readable after the step. `spec` and `graph` must outlive the plan. */
+pio_status pio_plan_make(const pio_spec *spec, const pio_graph *graph, const pio_selector *selector,
+                         const pio_bounds *bounds, bool keep_taps, pio_plan *plan, pio_error *error);
+void pio_plan_free(pio_plan *plan);
+
+/* The call of a planned node, without addresses. */
+void pio_planned_call(const pio_plan *plan, const pio_planned *node, pio_call *call);
+
+/* ---- recording ---- */
+
+/* Device addresses of everything that a list names. */
+typedef struct pio_memory {
+    const pio_addr *weights, *caches, *states; /* [spec->n_...] */
+    const uint64_t *cache_bytes;               /* [spec->n_caches] */
+    pio_addr arena;
+    pio_step_addresses step;
+    pio_addr live[PIO_SYMBOL_COUNT]; /* i32 live counts */
+} pio_memory;
+
+/* Bytes [from, to) that a command reads or writes. */
+typedef struct pio_access {
+    pio_addr from, to;
+    bool writes;
+} pio_access;
+
+enum { PIO_MAX_ACCESSES = PIO_MAX_IN + PIO_MAX_OUT + 1 };
+
+/* One planned node with its addresses, what it touches, and whether a barrier stands before it. */
+typedef struct pio_command {
+    const pio_planned *planned;
+    pio_call call;
+    pio_access accesses[PIO_MAX_ACCESSES];
+    int n_accesses;
+    bool barrier_before;
+} pio_command;
+
+typedef struct pio_schedule {
+    pio_command *commands;
+    int32_t n_commands;
+    int32_t n_barriers;
+} pio_schedule;
+
+/* Addresses and barriers: a barrier stands where a command touches bytes that one since the last barrier wrote, or
+ * writes bytes that one since then read. `unwritten` weights need none. */
+pio_status pio_schedule_make(const pio_plan *plan, const pio_memory *memory, pio_schedule *schedule, pio_error *error);
+void pio_schedule_free(pio_schedule *schedule);
+
+/* Proves the barriers of a schedule anew, pair by pair: PIO_INTERNAL names the first two commands whose order matters
+ * and that no barrier separates. */
+pio_status pio_schedule_check(const pio_schedule *schedule, pio_error *error);
+
+/* The kernels of a device, loaded a family at a time on first need. */
+typedef struct pio_kernels pio_kernels;
+pio_status pio_kernels_create(pio_device *device, pio_backend backend, pio_kernels **out, pio_error *error);
+void pio_kernels_destroy(pio_kernels *kernels);
+pio_status pio_kernels_get(pio_kernels *kernels, const pio_row *row, int index, pio_kernel **out, pio_error *error);
+
+/* Appends the schedule to `list`. */
+pio_status pio_record(const pio_schedule *schedule, pio_kernels *kernels, pio_list *list, pio_error *error);
+
+#endif

@@ -1,0 +1,45 @@
+/* Model families: what the engine asks of a model's folder. Each folder has a row in registry.c. */
+#ifndef PIO_MODELS_MODEL_H
+#define PIO_MODELS_MODEL_H
+
+#include "graph/graph.h"
+#include "io/json.h"
+
+/* What every config.json says, whatever the architecture. */
+typedef struct pio_model_config {
+    int32_t vocab_size, hidden_size, n_layers;
+    int32_t max_positions;
+    bool tied; /* the output rows are the embedding's */
+} pio_model_config;
+
+enum { PIO_MODEL_CONFIG_BYTES = 512 };
+
+/* A family's own config, embedding pio_model_config first. */
+typedef union pio_any_config {
+    pio_model_config common;
+    char bytes[PIO_MODEL_CONFIG_BYTES];
+    double alignment;
+} pio_any_config;
+
+typedef struct pio_model_family {
+    const char *model_type; /* as in config.json */
+    const char *product;    /* the checkpoint that the folder is named after */
+    const char *bundled;    /* directory of the tiny sibling under assets/ */
+
+    /* config.json -> *out. Old and new spellings; unsupported settings are refused by name. */
+    pio_status (*read_config)(const pio_json_object *root, pio_any_config *out, pio_error *error);
+
+    /* Builds the graphs `body` and `head` and what they share into *spec, with the states of models/states.h. A failure
+     * is kept in spec->error. */
+    void (*build)(const pio_any_config *config, pio_spec *spec);
+
+    /* Whether a checkpoint's tensor that the weights table does not name may be left alone. */
+    bool (*ignores)(const pio_any_config *config, const char *tensor);
+} pio_model_family;
+
+const pio_model_family *pio_model_family_at(int index); /* NULL after the last */
+
+/* The family of a config's model_type; PIO_UNSUPPORTED lists the supported ones. */
+pio_status pio_model_family_find(const pio_json_object *root, const pio_model_family **out, pio_error *error);
+
+#endif
