@@ -12,6 +12,8 @@
 #define MADV_POPULATE_READ 22 /* linux/mman.h since 5.14 */
 #endif
 
+enum { FAULT_AROUND_BYTES = 65536 }; /* Linux: fault_around_bytes, by default */
+
 struct pio_file {
     char *path;
     void *data; /* NULL for an empty file */
@@ -95,28 +97,32 @@ const void *pio_file_data(const pio_file *file) {
     return file->data;
 }
 
-/* madvise on the pages that hold the range. 0 or an errno. */
-static int advise(const pio_file *file, uint64_t offset, uint64_t bytes, int advice) {
+/* madvise on the blocks of `block_bytes` (whole pages) that hold the range. 0 or an errno. */
+static int advise(const pio_file *file, uint64_t offset, uint64_t bytes, uintptr_t block_bytes, int advice) {
     if (!file->data || offset >= file->bytes || bytes == 0) return 0;
     bytes = PIO_MIN(bytes, file->bytes - offset);
-    uintptr_t begin = (uintptr_t)file->data + offset;
-    uintptr_t first_page = begin / file->page_bytes * file->page_bytes;
-    while (madvise((void *)first_page, begin + bytes - first_page, advice) != 0) {
+    uintptr_t start = (uintptr_t)file->data, file_end = PIO_ROUND_UP(start + file->bytes, file->page_bytes);
+    uintptr_t first = PIO_MAX((start + offset) / block_bytes * block_bytes, start);
+    uintptr_t end = PIO_MIN(PIO_ROUND_UP(start + offset + bytes, block_bytes), file_end);
+    while (madvise((void *)first, end - first, advice) != 0) {
         if (errno != EINTR && errno != EAGAIN) return errno;
     }
     return 0;
 }
 
+/* A page fault maps the pages around it too, 64 KiB at a time, so the first touch behind a released range brings the
+ * end of that range back. Releasing whole blocks of that size takes it along with the next window: measured, windows of
+ * 4 MB over 8 GB then peak at 16 MB instead of 58. */
 void pio_file_release(const pio_file *file, uint64_t offset, uint64_t bytes) {
-    (void)advise(file, offset, bytes, MADV_DONTNEED);
+    (void)advise(file, offset, bytes, PIO_MAX(file->page_bytes, FAULT_AROUND_BYTES), MADV_DONTNEED);
 }
 
 void pio_file_will_need(const pio_file *file, uint64_t offset, uint64_t bytes) {
-    (void)advise(file, offset, bytes, MADV_WILLNEED);
+    (void)advise(file, offset, bytes, file->page_bytes, MADV_WILLNEED);
 }
 
 pio_status pio_file_populate(const pio_file *file, uint64_t offset, uint64_t bytes, pio_error *error) {
-    int failure = advise(file, offset, bytes, MADV_POPULATE_READ);
+    int failure = advise(file, offset, bytes, file->page_bytes, MADV_POPULATE_READ);
     if (failure == 0 || failure == EINVAL) return PIO_OK; /* EINVAL: an older kernel; page faults do the work */
     if (failure == ENOMEM)
         return pio_fail(error, PIO_OUT_OF_MEMORY, "not enough memory to read %llu bytes of '%s': free some",

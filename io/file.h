@@ -29,7 +29,7 @@ const void *pio_file_data(const pio_file *file);
 
 /* Gives back the memory of the pages that hold [offset, offset + bytes), clipped to the file. The data stays readable:
  * a page that is touched again comes back from the page cache. So the pages at both ends, which neighbours share, go
- * too, and it is safe beside readers of the same range. */
+ * too (up to 64 KiB more), and it is safe beside readers of the same range. */
 void pio_file_release(const pio_file *file, uint64_t offset, uint64_t bytes);
 
 /* Starts reading [offset, offset + bytes) ahead, without waiting. */

@@ -89,7 +89,7 @@ pio_status pio_json_parse(const char *name, const char *text, size_t n_bytes, pi
     json_error_t reason;
     json->root = json_loadb(copy, n, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &reason);
     if (!json->root) {
-        if (json_error_code(&reason) == json_error_out_of_memory)
+        if (json_error_code(&reason) == json_error_out_of_memory || reason.line < 0) /* its other sign of it */
             status = pio_fail_memory(error, name, 2 * n_bytes);
         else
             status =
