@@ -1,4 +1,4 @@
-/* The headers of all families, and the functions that every op has. */
+/* The headers of all families, the functions that every op has, and those of the rows. */
 #ifndef PIO_KERNELS_FAMILIES_H
 #define PIO_KERNELS_FAMILIES_H
 
@@ -19,5 +19,13 @@
     bool pio_##op##_case(pio_case_builder *builder, int index);
 #include "kernels/ops.def"
 #undef PIO_OP
+
+/* Every CPU row's function. */
+#define PIO_CPU(op, isa, variant, layout, acts, outs, least, most, rank, match, scratch, record, function)             \
+    void function(const void *args, pio_worker *worker);
+#define PIO_CPU_PORTABLE PIO_CPU
+#include "kernels/rows.def"
+#undef PIO_CPU
+#undef PIO_CPU_PORTABLE
 
 #endif

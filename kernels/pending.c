@@ -63,36 +63,6 @@ __attribute__((weak)) bool pio_convert_case(pio_case_builder *builder, int index
     (void)builder, (void)index;
     return false;
 }
-__attribute__((weak)) void pio_linear_bind(const pio_call *call, void *args) {
-    (void)call, (void)args;
-}
-__attribute__((weak)) void pio_linear_ref(const void *args, pio_worker *worker) {
-    (void)args, (void)worker;
-}
-__attribute__((weak)) bool pio_linear_case(pio_case_builder *builder, int index) {
-    (void)builder, (void)index;
-    return false;
-}
-__attribute__((weak)) void pio_linear_add_bind(const pio_call *call, void *args) {
-    (void)call, (void)args;
-}
-__attribute__((weak)) void pio_linear_add_ref(const void *args, pio_worker *worker) {
-    (void)args, (void)worker;
-}
-__attribute__((weak)) bool pio_linear_add_case(pio_case_builder *builder, int index) {
-    (void)builder, (void)index;
-    return false;
-}
-__attribute__((weak)) void pio_linear_swiglu_bind(const pio_call *call, void *args) {
-    (void)call, (void)args;
-}
-__attribute__((weak)) void pio_linear_swiglu_ref(const void *args, pio_worker *worker) {
-    (void)args, (void)worker;
-}
-__attribute__((weak)) bool pio_linear_swiglu_case(pio_case_builder *builder, int index) {
-    (void)builder, (void)index;
-    return false;
-}
 __attribute__((weak)) void pio_rope_table_bind(const pio_call *call, void *args) {
     (void)call, (void)args;
 }
@@ -173,66 +143,6 @@ __attribute__((weak)) bool pio_probe_ops_case(pio_case_builder *builder, int ind
     (void)builder, (void)index;
     return false;
 }
-uint64_t pio_f32_rows_bytes(int32_t rows, int32_t cols);
-void pio_f32_rows_pack(const pio_canonical *src, int32_t first_row, void *packed, int32_t rows, int32_t cols);
-void pio_f32_rows_unpack_row(const void *packed, int32_t rows, int32_t cols, int32_t row, float *out);
-__attribute__((weak)) uint64_t pio_f32_rows_bytes(int32_t rows, int32_t cols) {
-    (void)rows, (void)cols;
-    return 0;
-}
-__attribute__((weak)) void pio_f32_rows_pack(const pio_canonical *src, int32_t first_row, void *packed, int32_t rows,
-                                             int32_t cols) {
-    (void)src, (void)first_row, (void)packed, (void)rows, (void)cols;
-}
-__attribute__((weak)) void pio_f32_rows_unpack_row(const void *packed, int32_t rows, int32_t cols, int32_t row,
-                                                   float *out) {
-    (void)packed, (void)rows, (void)cols, (void)row, (void)out;
-}
-uint64_t pio_bf16_rows_bytes(int32_t rows, int32_t cols);
-void pio_bf16_rows_pack(const pio_canonical *src, int32_t first_row, void *packed, int32_t rows, int32_t cols);
-void pio_bf16_rows_unpack_row(const void *packed, int32_t rows, int32_t cols, int32_t row, float *out);
-__attribute__((weak)) uint64_t pio_bf16_rows_bytes(int32_t rows, int32_t cols) {
-    (void)rows, (void)cols;
-    return 0;
-}
-__attribute__((weak)) void pio_bf16_rows_pack(const pio_canonical *src, int32_t first_row, void *packed, int32_t rows,
-                                              int32_t cols) {
-    (void)src, (void)first_row, (void)packed, (void)rows, (void)cols;
-}
-__attribute__((weak)) void pio_bf16_rows_unpack_row(const void *packed, int32_t rows, int32_t cols, int32_t row,
-                                                    float *out) {
-    (void)packed, (void)rows, (void)cols, (void)row, (void)out;
-}
-uint64_t pio_q8_rows_bytes(int32_t rows, int32_t cols);
-void pio_q8_rows_pack(const pio_canonical *src, int32_t first_row, void *packed, int32_t rows, int32_t cols);
-void pio_q8_rows_unpack_row(const void *packed, int32_t rows, int32_t cols, int32_t row, float *out);
-__attribute__((weak)) uint64_t pio_q8_rows_bytes(int32_t rows, int32_t cols) {
-    (void)rows, (void)cols;
-    return 0;
-}
-__attribute__((weak)) void pio_q8_rows_pack(const pio_canonical *src, int32_t first_row, void *packed, int32_t rows,
-                                            int32_t cols) {
-    (void)src, (void)first_row, (void)packed, (void)rows, (void)cols;
-}
-__attribute__((weak)) void pio_q8_rows_unpack_row(const void *packed, int32_t rows, int32_t cols, int32_t row,
-                                                  float *out) {
-    (void)packed, (void)rows, (void)cols, (void)row, (void)out;
-}
-uint64_t pio_q4_rows_bytes(int32_t rows, int32_t cols);
-void pio_q4_rows_pack(const pio_canonical *src, int32_t first_row, void *packed, int32_t rows, int32_t cols);
-void pio_q4_rows_unpack_row(const void *packed, int32_t rows, int32_t cols, int32_t row, float *out);
-__attribute__((weak)) uint64_t pio_q4_rows_bytes(int32_t rows, int32_t cols) {
-    (void)rows, (void)cols;
-    return 0;
-}
-__attribute__((weak)) void pio_q4_rows_pack(const pio_canonical *src, int32_t first_row, void *packed, int32_t rows,
-                                            int32_t cols) {
-    (void)src, (void)first_row, (void)packed, (void)rows, (void)cols;
-}
-__attribute__((weak)) void pio_q4_rows_unpack_row(const void *packed, int32_t rows, int32_t cols, int32_t row,
-                                                  float *out) {
-    (void)packed, (void)rows, (void)cols, (void)row, (void)out;
-}
 uint64_t pio_bf16_x16_bytes(int32_t rows, int32_t cols);
 void pio_bf16_x16_pack(const pio_canonical *src, int32_t first_row, void *packed, int32_t rows, int32_t cols);
 void pio_bf16_x16_unpack_row(const void *packed, int32_t rows, int32_t cols, int32_t row, float *out);
@@ -246,36 +156,6 @@ __attribute__((weak)) void pio_bf16_x16_pack(const pio_canonical *src, int32_t f
 }
 __attribute__((weak)) void pio_bf16_x16_unpack_row(const void *packed, int32_t rows, int32_t cols, int32_t row,
                                                    float *out) {
-    (void)packed, (void)rows, (void)cols, (void)row, (void)out;
-}
-uint64_t pio_q8_x16_bytes(int32_t rows, int32_t cols);
-void pio_q8_x16_pack(const pio_canonical *src, int32_t first_row, void *packed, int32_t rows, int32_t cols);
-void pio_q8_x16_unpack_row(const void *packed, int32_t rows, int32_t cols, int32_t row, float *out);
-__attribute__((weak)) uint64_t pio_q8_x16_bytes(int32_t rows, int32_t cols) {
-    (void)rows, (void)cols;
-    return 0;
-}
-__attribute__((weak)) void pio_q8_x16_pack(const pio_canonical *src, int32_t first_row, void *packed, int32_t rows,
-                                           int32_t cols) {
-    (void)src, (void)first_row, (void)packed, (void)rows, (void)cols;
-}
-__attribute__((weak)) void pio_q8_x16_unpack_row(const void *packed, int32_t rows, int32_t cols, int32_t row,
-                                                 float *out) {
-    (void)packed, (void)rows, (void)cols, (void)row, (void)out;
-}
-uint64_t pio_q4_x16_bytes(int32_t rows, int32_t cols);
-void pio_q4_x16_pack(const pio_canonical *src, int32_t first_row, void *packed, int32_t rows, int32_t cols);
-void pio_q4_x16_unpack_row(const void *packed, int32_t rows, int32_t cols, int32_t row, float *out);
-__attribute__((weak)) uint64_t pio_q4_x16_bytes(int32_t rows, int32_t cols) {
-    (void)rows, (void)cols;
-    return 0;
-}
-__attribute__((weak)) void pio_q4_x16_pack(const pio_canonical *src, int32_t first_row, void *packed, int32_t rows,
-                                           int32_t cols) {
-    (void)src, (void)first_row, (void)packed, (void)rows, (void)cols;
-}
-__attribute__((weak)) void pio_q4_x16_unpack_row(const void *packed, int32_t rows, int32_t cols, int32_t row,
-                                                 float *out) {
     (void)packed, (void)rows, (void)cols, (void)row, (void)out;
 }
 __attribute__((weak)) const char *pio_backend_name(pio_backend backend) {

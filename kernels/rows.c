@@ -3,21 +3,15 @@
 #include <stdio.h>
 #include <string.h>
 
-/* The first pass over the rows declares what they name, the second lists them. A row's functions have external linkage
- * in the family's files; match(), scratch() and record() are declared in its header. NONE stands for an absent one. */
+#include "kernels/families.h"
+
+/* A row's functions have external linkage in the family's files and are declared by families.h; match(), scratch() and
+ * record() are declared in its header. NONE stands for an absent one. */
 #define NONE ((void *)0)
 
-#define PIO_CPU(op, isa, variant, layout, acts, outs, least, most, rank, match, scratch, record, function)             \
-    void function(const void *args, pio_worker *worker);
-#define PIO_CPU_PORTABLE PIO_CPU
-#include "kernels/families.h"
-#include "kernels/rows.def"
-#undef PIO_CPU
-#undef PIO_CPU_PORTABLE
-
-#define ROW(op, isa_name, variant_name, layout_name, acts_name, outs, least, most, rank_, match_, scratch_, record_,   \
-            function_, portable_)                                                                                      \
-    &(const pio_row){.op = PIO_OP_##op,                                                                                \
+#define ROW(op_name, isa_name, variant_name, layout_name, acts_name, outs, least, most, rank_, match_, scratch_,       \
+            record_, function_, portable_)                                                                             \
+    &(const pio_row){.op = PIO_OP_##op_name,                                                                           \
                      .backend = PIO_BACKEND_CPU,                                                                       \
                      .features = PIO_CPU_##isa_name,                                                                   \
                      .isa = #isa_name,                                                                                 \

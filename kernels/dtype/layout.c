@@ -1,13 +1,4 @@
-#include "kernels/dtype/layout.h"
-
-#define PIO_LAYOUT(NAME, name, dtype, panel)                                                                           \
-    uint64_t pio_##name##_bytes(int32_t rows, int32_t cols);                                                           \
-    void pio_##name##_pack(const pio_canonical *src, int32_t first_row, void *packed, int32_t rows, int32_t cols);     \
-    void pio_##name##_unpack_row(const void *packed, int32_t rows, int32_t cols, int32_t row, float *out);
-#define PIO_CACHE_LAYOUT(NAME, name, dtype)
-#include "kernels/dtype/layout.def"
-#undef PIO_LAYOUT
-#undef PIO_CACHE_LAYOUT
+#include "kernels/dtype/layouts.h"
 
 static const pio_layout_info layouts[PIO_LAYOUT_COUNT] = {
 #define PIO_LAYOUT(NAME, text, dtype_name, panel)                                                                      \

@@ -3,6 +3,8 @@
 
 #include "kernels/dialect/args.h"
 
+#define PIO_SWIGLU_BLOCK 16 /* gate rows (columns of gate_up) before the up rows (columns) that belong to them */
+
 PIO_ARGS(pio_add_args) {
     pio_u64 x;
 };

@@ -1,18 +1,60 @@
+/* Linear layers: y = x w^T (+ bias) (+ residual), and the gate/up pair of SwiGLU.
+ *
+ *   LINEAR         y[t][n] = sum_k x[t][k] w[n][k] + bias[n]
+ *   LINEAR_ADD     y[t][n] = sum_k x[t][k] w[n][k] + bias[n] + residual[t][n]; y may be the residual
+ *   LINEAR_SWIGLU  y[t][i] = silu(gate[t][i]) * up[t][i], silu(v) = v / (1 + e^-v); w [2I, K] holds its rows in blocks:
+ *                  PIO_SWIGLU_BLOCK gate rows, the up rows that belong to them, the next gate rows, ...
+ *
+ * x [T, K] in the row's activation encoding, w [N, K] in its layout; bias [N], residual and y float32. Sums are float32
+ * or better (int8 products: exact integers over each 256 columns, float32 from there). Rows t past the live count are
+ * neither read nor written. N is any number (LINEAR_SWIGLU: I is a multiple of PIO_SWIGLU_BLOCK).
+ *
+ * The three ops share one argument struct, so that a file of kernels serves them all. */
 #ifndef PIO_KERNELS_LINEAR_LINEAR_H
 #define PIO_KERNELS_LINEAR_LINEAR_H
+
+#ifndef PIO_GLSL
+#include <stdbool.h>
+#endif
 
 #include "kernels/dialect/args.h"
 
 PIO_ARGS(pio_linear_args) {
-    pio_u64 x;
+    pio_u64 x;               /* [rows, cols] */
+    pio_u64 w;               /* [n_out, cols] */
+    pio_u64 bias;            /* f32 [n_out]; 0: none */
+    pio_u64 residual;        /* f32 [rows, n_out]; 0: none */
+    pio_u64 y;               /* f32 [rows, n_out], LINEAR_SWIGLU [rows, n_out / 2] */
+    pio_u64 live;            /* i32: the live rows; 0: all */
+    pio_u64 scratch;         /* what the row's scratch() asked for */
+    pio_i32 rows;            /* the bound T */
+    pio_i32 cols;            /* K */
+    pio_i32 n_out;           /* N: rows of w */
+    pio_i32 layout;          /* pio_layout of w */
+    pio_i32 x_stride;        /* bytes from row to row */
+    pio_i32 residual_stride; /* bytes */
+    pio_i32 y_stride;        /* bytes */
+    pio_i32 phase;           /* of rows that record several dispatches */
 };
 
-PIO_ARGS(pio_linear_add_args) {
-    pio_u64 x;
-};
+#ifndef PIO_GLSL
+typedef pio_linear_args pio_linear_add_args;
+typedef pio_linear_args pio_linear_swiglu_args;
 
-PIO_ARGS(pio_linear_swiglu_args) {
-    pio_u64 x;
-};
+/* The rows that are live in this step. */
+static inline pio_i32 pio_linear_live(const pio_linear_args *a) {
+    pio_i32 live = a->live ? *PIO_AT(const pio_i32, a->live) : a->rows;
+    return live < a->rows ? live : a->rows;
+}
+
+enum { PIO_LINEAR_MAX_COLS = 29000 }; /* a panel of 8 rows and one row more in float32 fit a worker's scratch */
+
+/* match(): whole blocks of gate and up rows, and no more columns than the kernels' scratch holds. */
+struct pio_call;
+bool pio_linear_match(const struct pio_call *call);
+
+/* Fills the argument struct of any of the three ops. */
+void pio_linear_args_fill(const struct pio_call *call, pio_linear_args *args);
+#endif
 
 #endif

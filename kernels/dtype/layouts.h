@@ -1,0 +1,45 @@
+/* The functions of each weight layout, and how the panels of the quantised ones lie in memory. */
+#ifndef PIO_KERNELS_DTYPE_LAYOUTS_H
+#define PIO_KERNELS_DTYPE_LAYOUTS_H
+
+#include "base/compiler.h"
+#include "kernels/dtype/layout.h"
+
+#define PIO_LAYOUT(NAME, name, dtype, panel)                                                                           \
+    uint64_t pio_##name##_bytes(int32_t rows, int32_t cols);                                                           \
+    void pio_##name##_pack(const pio_canonical *src, int32_t first_row, void *packed, int32_t rows, int32_t cols);     \
+    void pio_##name##_unpack_row(const void *packed, int32_t rows, int32_t cols, int32_t row, float *out);
+#define PIO_CACHE_LAYOUT(NAME, name, dtype)
+#include "kernels/dtype/layout.def"
+#undef PIO_LAYOUT
+#undef PIO_CACHE_LAYOUT
+
+/* q8_x16 and q4_x16: panels of 16 rows, one after the other. A panel holds, each at a multiple of 64 bytes,
+ *
+ *   scales  bf16 [ceil(cols / 256)][16]
+ *   subs    int8 [ceil(cols / 32)][16]                     (q4)
+ *   codes   q8: u8 [ceil(cols / 32)][8][16][4]: the code of row r, column 32 s + 4 g + j, plus 128, at [s][g][r][j]:
+ *               what vpdpbusd takes as its unsigned operand
+ *           q4: u8 [ceil(cols / 32)][4][16][4]: at [s][v][r][j] the code of column 32 s + 8 v + j in the low four bits
+ *               and of column 32 s + 8 v + 4 + j in the high ones
+ *
+ * Rows and columns past the end have code 0 (q4: level 8's code) and scale 0. */
+enum { PIO_X16_ROWS = 16 };
+
+typedef struct pio_x16_panel {
+    uint64_t subs_at, codes_at, bytes; /* in bytes from the panel's start */
+    int32_t n_blocks, n_subs;          /* of 256 and of 32 columns */
+} pio_x16_panel;
+
+static inline pio_x16_panel pio_x16_panel_of(pio_dtype dtype, int32_t cols) {
+    pio_x16_panel p = {.n_blocks = PIO_CEIL_DIV(cols, PIO_SCALE_COLUMNS),
+                       .n_subs = PIO_CEIL_DIV(cols, PIO_SUB_COLUMNS)};
+    uint64_t sub_bytes = dtype == PIO_DTYPE_Q4 ? (uint64_t)p.n_subs * PIO_X16_ROWS : 0;
+    uint64_t code_bytes = (uint64_t)p.n_subs * PIO_SUB_COLUMNS * PIO_X16_ROWS / (dtype == PIO_DTYPE_Q4 ? 2 : 1);
+    p.subs_at = PIO_ROUND_UP((uint64_t)p.n_blocks * PIO_X16_ROWS * 2, 64);
+    p.codes_at = PIO_ROUND_UP(p.subs_at + sub_bytes, 64);
+    p.bytes = p.codes_at + code_bytes;
+    return p;
+}
+
+#endif

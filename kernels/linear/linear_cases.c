@@ -1,0 +1,70 @@
+/* The cases of the linear layers: sizes around every kernel's tiles. */
+#include "base/compiler.h"
+#include "kernels/case.h"
+#include "kernels/families.h"
+
+typedef struct shape {
+    int32_t bound, live, cols, n_out;
+    float x_scale, w_scale;
+    bool bias;
+} shape;
+
+/* Bounds 1..8 reach the streaming kernels, the others the tiled ones. n_out is rounded up to whole blocks for SwiGLU.
+ */
+static const shape shapes[] = {
+    {1, 1, 96, 1, 1, 0.1f, false},       {1, 1, 2560, 272, 1, 0.02f, false},
+    {1, 1, 9728, 37, 1, 0.01f, true},    {1, 1, 300, 2048, 1, 0.06f, false},
+    {2, 2, 128, 33, 1, 0.1f, true},      {2, 1, 384, 48, 1, 0.05f, false},
+    {3, 3, 300, 50, 1, 0.05f, false},    {4, 4, 2560, 64, 1, 0.02f, false},
+    {5, 5, 384, 100, 1, 0.05f, true},    {6, 6, 736, 81, 1, 0.05f, false},
+    {7, 7, 1056, 31, 1, 0.05f, true},    {8, 8, 256, 96, 1, 0.06f, false},
+    {8, 5, 2560, 40, 1, 0.02f, false},   {9, 9, 96, 17, 1, 0.1f, true},
+    {16, 11, 384, 130, 1, 0.05f, false}, {17, 17, 300, 95, 1, 0.05f, true},
+    {33, 33, 544, 66, 1, 0.05f, false},  {64, 50, 2560, 33, 1, 0.02f, true},
+    {64, 64, 9728, 20, 1, 0.01f, false}, {100, 100, 128, 260, 1, 0.1f, false},
+    {100, 13, 512, 15, 1e3f, 50, true}, /* large values */
+    {5, 5, 512, 64, 1e4f, 1e3f, false},  {16, 1, 33, 5, 1, 0.2f, false},
+    {128, 121, 1, 3, 1, 1, false},       {3, 0, 64, 16, 1, 0.1f, false}, /* no row is live */
+};
+
+static const shape *begin(pio_case_builder *builder, int index) {
+    if (index >= (int)PIO_COUNT(shapes)) return NULL;
+    const shape *s = &shapes[index];
+    pio_case_name(builder, "%d of %d rows, %d x %d%s", s->live, s->bound, s->n_out, s->cols, s->bias ? ", bias" : "");
+    return s;
+}
+
+static void operands(pio_case_builder *builder, const shape *s, int32_t n_out) {
+    pio_case_acts(builder, 0, s->bound, s->live, s->cols, s->x_scale);
+    pio_case_weight(builder, 1, n_out, s->cols, s->w_scale);
+}
+
+static bool linear_case(pio_case_builder *builder, int index, bool residual) {
+    const shape *s = begin(builder, index);
+    if (!s) return false;
+    operands(builder, s, s->n_out);
+    if (s->bias) pio_case_vector(builder, 2, s->n_out, 0, s->x_scale);
+    if (residual) pio_case_acts(builder, 3, s->bound, s->live, s->n_out, s->x_scale);
+    if (residual && index % 2)
+        pio_case_output_in_place(builder, 0, 3);
+    else
+        pio_case_output(builder, 0, s->bound, s->live, s->n_out);
+    return true;
+}
+
+bool pio_linear_case(pio_case_builder *builder, int index) {
+    return linear_case(builder, index, false);
+}
+
+bool pio_linear_add_case(pio_case_builder *builder, int index) {
+    return linear_case(builder, index, true);
+}
+
+bool pio_linear_swiglu_case(pio_case_builder *builder, int index) {
+    const shape *s = begin(builder, index);
+    if (!s) return false;
+    int32_t n_out = PIO_ROUND_UP(s->n_out, 2 * PIO_SWIGLU_BLOCK);
+    operands(builder, s, n_out);
+    pio_case_output(builder, 0, s->bound, s->live, n_out / 2);
+    return true;
+}
