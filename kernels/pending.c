@@ -83,36 +83,6 @@ __attribute__((weak)) bool pio_rope_case(pio_case_builder *builder, int index) {
     (void)builder, (void)index;
     return false;
 }
-__attribute__((weak)) void pio_kv_append_bind(const pio_call *call, void *args) {
-    (void)call, (void)args;
-}
-__attribute__((weak)) void pio_kv_append_ref(const void *args, pio_worker *worker) {
-    (void)args, (void)worker;
-}
-__attribute__((weak)) bool pio_kv_append_case(pio_case_builder *builder, int index) {
-    (void)builder, (void)index;
-    return false;
-}
-__attribute__((weak)) void pio_qk_norm_rope_append_bind(const pio_call *call, void *args) {
-    (void)call, (void)args;
-}
-__attribute__((weak)) void pio_qk_norm_rope_append_ref(const void *args, pio_worker *worker) {
-    (void)args, (void)worker;
-}
-__attribute__((weak)) bool pio_qk_norm_rope_append_case(pio_case_builder *builder, int index) {
-    (void)builder, (void)index;
-    return false;
-}
-__attribute__((weak)) void pio_attention_bind(const pio_call *call, void *args) {
-    (void)call, (void)args;
-}
-__attribute__((weak)) void pio_attention_ref(const void *args, pio_worker *worker) {
-    (void)args, (void)worker;
-}
-__attribute__((weak)) bool pio_attention_case(pio_case_builder *builder, int index) {
-    (void)builder, (void)index;
-    return false;
-}
 __attribute__((weak)) void pio_sample_bind(const pio_call *call, void *args) {
     (void)call, (void)args;
 }

@@ -1,10 +1,43 @@
+/* ATTENTION: causal attention of a step's rows over the paged KV cache, several query heads to a KV head.
+ *
+ *   y[t, h] = sum over c of softmax(scale * q[t, h] . k[c, h / group]) v[c, h / group]
+ *
+ * q and y are float32 [T, heads x head_dim]. Row r of a sequence (row first_row + r of the step) sees the cache rows
+ * 0 .. context + r of its sequence; its own K and V have been appended before. Physical page p of the sequence's page i
+ * stands at step.pages[first_page + i]. Rows of the step that belong to no sequence are not written. Layouts of the
+ * cache are those of kernels/kv_cache/kv_cache.h. */
 #ifndef PIO_KERNELS_ATTENTION_ATTENTION_H
 #define PIO_KERNELS_ATTENTION_ATTENTION_H
 
 #include "kernels/dialect/args.h"
 
 PIO_ARGS(pio_attention_args) {
-    pio_u64 x;
+    pio_u64 q, y; /* rows q_stride and y_stride bytes apart */
+    pio_u64 cache;
+    pio_u64 counts;    /* pio_step_counts */
+    pio_u64 sequences; /* pio_step_sequence [counts.n_sequences] */
+    pio_u64 pages;     /* i32: physical page numbers, sequence after sequence */
+    pio_u64 scratch;   /* partial results of items that are split over the context; 0: nothing is split */
+    pio_i32 rows;      /* the bound T */
+    pio_i32 q_stride, y_stride;
+    pio_i32 n_heads, n_kv_heads, head_dim, page_tokens;
+    pio_i32 n_parts; /* pieces that a step's work is cut into where it has few items */
+    pio_i32 phase;   /* 0: attention; 1: combines the partial results */
+    pio_f32 scale;
 };
+
+#ifndef PIO_GLSL
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "kernels/kernel.h"
+
+void pio_attention_portable(const void *args, pio_worker *worker);
+
+/* Bytes of partial results, and the two dispatches with the barrier between them, of the CPU's rows. */
+size_t pio_attention_scratch(const pio_call *call);
+pio_status pio_attention_record(pio_recorder *recorder, const pio_call *call, pio_error *error);
+bool pio_attention_match(const pio_call *call);
+#endif
 
 #endif

@@ -1,14 +1,103 @@
+/* The KV cache of grouped-query attention: its layouts, and the ops that append to it.
+ *
+ * One buffer a layer holds all pages; page 0 is the padding page, which no sequence owns: nothing reads it, and
+ * anything may be written there. Cache row c is row c % page_tokens of page c / page_tokens. A page is an array over
+ * the KV heads of blocks {K [page_tokens, head_dim], V [page_tokens, head_dim]}; with t the row in the page, the
+ * element (t, d) lies
+ *
+ *   KV_F32   K and V at t * head_dim + d
+ *   KV_BF16  K at (t / 16) * 16 * head_dim + (d / 2) * 32 + (t % 16) * 2 + d % 2
+ *            V at (t / 2) * 2 * head_dim + d * 2 + t % 2
+ *
+ * KV_BF16 is what a dot product of bf16 pairs wants: 64 bytes of K are one pair of columns of 16 keys, so that a
+ * broadcast pair of q gives 16 scores; 64 bytes of V are 16 columns of one pair of keys, so that a broadcast pair of
+ * probabilities gives 16 columns of the output. Wider types unpack from it with one shift and one mask.
+ *
+ * Rows of the cache that were never written hold anything, NaN included; those that were hold finite numbers. */
 #ifndef PIO_KERNELS_KV_CACHE_KV_CACHE_H
 #define PIO_KERNELS_KV_CACHE_KV_CACHE_H
 
 #include "kernels/dialect/args.h"
 
+/* KV_APPEND: k [T, kv_heads x head_dim], v the same, both float32 -> row step.cache_rows[t] of the cache. */
 PIO_ARGS(pio_kv_append_args) {
-    pio_u64 x;
+    pio_u64 k, v;       /* float32; rows k_stride and v_stride bytes apart */
+    pio_u64 cache;      /* in the row's layout */
+    pio_u64 cache_rows; /* i32 [T] */
+    pio_u64 live;       /* i32: the live number of rows; 0: all */
+    pio_i32 rows;       /* the bound T */
+    pio_i32 k_stride, v_stride;
+    pio_i32 n_kv_heads, head_dim, page_tokens;
 };
 
+/* QK_NORM_ROPE_APPEND: qkv [T, (heads + 2 kv_heads) x head_dim] float32, the heads of q, then of k, then of v. Each
+ * head of q and k is normalised, x * w / sqrt(mean(x^2) + eps), where there are weights; then its first rope_dim
+ * columns are rotated by the table's row [cosines rope_dim / 2 | sines rope_dim / 2]: y[i] = x[i] cos[i] - x[i +
+ * rope_dim / 2] sin[i],  y[i + rope_dim / 2] = x[i + rope_dim / 2] cos[i] + x[i] sin[i]. q goes out as float32 [T,
+ * heads x head_dim], k and v to row step.cache_rows[t] of the cache. */
 PIO_ARGS(pio_qk_norm_rope_append_args) {
-    pio_u64 x;
+    pio_u64 qkv;            /* rows qkv_stride bytes apart */
+    pio_u64 q_norm, k_norm; /* float32 [head_dim]; 0: not normalised */
+    pio_u64 cache;
+    pio_u64 table; /* float32 [T, rope_dim], rows table_stride bytes apart; 0: not rotated */
+    pio_u64 q;     /* rows q_stride bytes apart */
+    pio_u64 cache_rows;
+    pio_u64 live;
+    pio_f32 eps;
+    pio_i32 rows;
+    pio_i32 qkv_stride, table_stride, q_stride;
+    pio_i32 n_heads, n_kv_heads, head_dim, rope_dim, page_tokens;
 };
+
+#ifndef PIO_GLSL
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "kernels/kernel.h"
+
+enum {
+    PIO_KV_PAGE_TOKENS = 64, /* tokens a page, unless a model says otherwise; always a multiple of PIO_KV_PAGE_STEP */
+    PIO_KV_PAGE_STEP = 32,
+    PIO_KV_BF16_HEAD_DIM_MAX = 256,
+};
+
+/* What a model fixes about its cache. head_dim is even, page_tokens a multiple of PIO_KV_PAGE_STEP. */
+typedef struct pio_kv_geometry {
+    int32_t n_kv_heads, head_dim, page_tokens;
+} pio_kv_geometry;
+
+/* Bytes of one layer's cache of n_pages pages, page 0 included. UINT64_MAX: more than 64 bits can count. */
+uint64_t pio_kv_bytes(pio_layout layout, const pio_kv_geometry *geometry, int32_t n_pages);
+
+/* Writes one row of the cache (k and v: float32 [n_kv_heads, head_dim]), and reads one back; in plain C. Rows of
+ * KV_BF16 are rounded to nearest even. Different rows may be written from several threads at once. */
+void pio_kv_write_row(pio_layout layout, const pio_kv_geometry *geometry, void *cache, int32_t cache_row,
+                      const float *k, const float *v);
+void pio_kv_read_row(pio_layout layout, const pio_kv_geometry *geometry, const void *cache, int32_t cache_row, float *k,
+                     float *v);
+
+/* Element offsets inside a head's block of a page, as the head of this file defines them. */
+static inline size_t pio_kv_bf16_k_at(int32_t head_dim, int32_t t, int32_t d) {
+    return (size_t)(t / 16) * 16 * (size_t)head_dim + (size_t)(d / 2) * 32 + (size_t)(t % 16) * 2 + (size_t)(d % 2);
+}
+static inline size_t pio_kv_bf16_v_at(int32_t head_dim, int32_t page_tokens, int32_t t, int32_t d) {
+    return (size_t)page_tokens * (size_t)head_dim + (size_t)(t / 2) * 2 * (size_t)head_dim + (size_t)d * 2 +
+           (size_t)(t % 2);
+}
+/* Elements of one head's block of a page, and of a whole page. */
+static inline size_t pio_kv_block_elements(int32_t head_dim, int32_t page_tokens) {
+    return 2 * (size_t)page_tokens * (size_t)head_dim;
+}
+
+void pio_kv_append_portable(const void *args, pio_worker *worker);
+void pio_kv_append_avx2(const void *args, pio_worker *worker);
+void pio_kv_append_avx512(const void *args, pio_worker *worker);
+void pio_qk_norm_rope_append_portable(const void *args, pio_worker *worker);
+void pio_qk_norm_rope_append_avx2(const void *args, pio_worker *worker);
+void pio_qk_norm_rope_append_avx512(const void *args, pio_worker *worker);
+
+/* Whether the rows on KV_BF16, those of attention included, serve the call's head size and page. */
+bool pio_kv_match_bf16(const pio_call *call);
+#endif
 
 #endif

@@ -2,6 +2,7 @@
 #ifndef PIO_TESTS_RANDOM_H
 #define PIO_TESTS_RANDOM_H
 
+#include <math.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -31,6 +32,12 @@ static inline uint64_t test_random_u64(test_random *random) {
 /* In 0..n-1. */
 static inline uint64_t test_random_below(test_random *random, uint64_t n) {
     return test_random_u64(random) % n;
+}
+
+/* Gaussian, by Box and Muller's formula. */
+static inline float test_random_gaussian(test_random *random) {
+    double u = (double)(test_random_u64(random) >> 11) * 0x1p-53 + 0x1p-54, v = (double)(test_random_u64(random) >> 11);
+    return (float)(sqrt(-2 * log(u)) * cos(6.283185307179586 * 0x1p-53 * v));
 }
 
 #endif

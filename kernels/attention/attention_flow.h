@@ -1,0 +1,169 @@
+/* The work of an attention step and the order it is done in, shared by the CPU's rows.
+ *
+ * The query heads of a KV head and the rows of a sequence are one list of virtual rows, v = r * group + head in the
+ * group, cut into tiles of ATT_TILE_ROWS, so that every tile of K and V serves the whole group and any group size fills
+ * a tile. An item is (sequence, tile, KV head), the longest of a sequence first. An item that is a large part of the
+ * step's work is cut over its keys into parts, which leave (unnormalised sums, largest score, sum of weights) in
+ * call->scratch for the second dispatch to combine. Every worker walks the same list of items and does those whose
+ * numbers it took.
+ *
+ * In a tile, keys come ATT_KEYS at a time: scores for a panel of a few virtual rows, softmax with a running maximum,
+ * then weights times V. A row's file defines those three for its instructions and then includes attention_tile.h. */
+#ifndef PIO_KERNELS_ATTENTION_ATTENTION_FLOW_H
+#define PIO_KERNELS_ATTENTION_ATTENTION_FLOW_H
+
+#include <math.h>
+#include <string.h>
+
+#include "base/compiler.h"
+#include "kernels/attention/attention.h"
+
+enum {
+    ATT_TILE_ROWS = 96, /* virtual rows; a multiple of every row's panel */
+    ATT_KEYS = 64,      /* keys at a time, of one page */
+    ATT_HEAD_DIM_MAX = 256,
+    ATT_COST_OF_KEY = 12, /* what reading a key costs, in virtual rows' arithmetic on it */
+};
+
+/* Before any key has been seen: below every score, but no infinity, so that differences are numbers. */
+#define ATT_LOWEST (-3e38f)
+
+/* {sums [rows, head_dim], largest [rows], total [rows]}, float32. */
+static inline size_t att_part_bytes(int32_t rows, int32_t head_dim) {
+    return PIO_ROUND_UP((size_t)rows * ((size_t)head_dim + 2) * sizeof(float), 64);
+}
+
+/* The running state of each virtual row's softmax; scores are logarithms to base 2. */
+typedef struct att_ends {
+    float *largest, *total; /* largest score so far; sum of 2^(score - largest) */
+    float *shrink;          /* what the last keys multiplied the sums before them by */
+} att_ends;
+
+typedef struct att_item {
+    const pio_step_sequence *sequence;
+    int32_t head;          /* KV head */
+    int32_t first, n_rows; /* virtual rows */
+    int32_t n_keys;        /* that its last row sees */
+    int32_t n_parts, part_keys;
+    int32_t first_part; /* index of its first partial result, where n_parts > 1 */
+} att_item;
+
+/* Walks the items in order. */
+typedef struct att_walk {
+    const pio_attention_args *a;
+    int32_t group, s, tile, n_sequences, n_part_results;
+    uint64_t part_cost; /* an item that costs more is cut */
+    att_item item;
+} att_walk;
+
+static inline int32_t att_n_tiles(const att_walk *walk, const pio_step_sequence *sequence) {
+    return (int32_t)PIO_CEIL_DIV((int64_t)sequence->n_rows * walk->group, (int64_t)ATT_TILE_ROWS);
+}
+
+/* Fills the item's rows and keys from walk->s and walk->tile. */
+static inline void att_walk_tile(att_walk *walk) {
+    const pio_step_sequence *sequence = PIO_AT(const pio_step_sequence, walk->a->sequences) + walk->s;
+    att_item *item = &walk->item;
+    item->sequence = sequence;
+    item->first = walk->tile * ATT_TILE_ROWS;
+    item->n_rows = PIO_MIN(ATT_TILE_ROWS, sequence->n_rows * walk->group - item->first);
+    item->n_keys = sequence->context + (item->first + item->n_rows - 1) / walk->group + 1;
+    uint64_t cost = (uint64_t)item->n_keys * (uint64_t)(item->n_rows + ATT_COST_OF_KEY);
+    int32_t n_parts = walk->part_cost ? (int32_t)PIO_CEIL_DIV(cost, walk->part_cost) : 1;
+    item->part_keys = PIO_ROUND_UP(PIO_CEIL_DIV(item->n_keys, n_parts), walk->a->page_tokens);
+    item->n_parts = PIO_CEIL_DIV(item->n_keys, item->part_keys);
+}
+
+/* Steps to the next item; false after the last. */
+static inline bool att_walk_next(att_walk *walk) {
+    att_item *item = &walk->item;
+    if (item->n_parts > 1) walk->n_part_results += item->n_parts;
+    if (item->sequence && item->head + 1 < walk->a->n_kv_heads) {
+        item->head++;
+    } else {
+        if (item->sequence) walk->tile--;
+        while (walk->tile < 0) {
+            if (++walk->s >= walk->n_sequences) return false;
+            walk->tile = att_n_tiles(walk, PIO_AT(const pio_step_sequence, walk->a->sequences) + walk->s) - 1;
+        }
+        item->head = 0;
+        att_walk_tile(walk);
+    }
+    item->first_part = walk->n_part_results;
+    return true;
+}
+
+static inline att_walk att_walk_begin(const pio_attention_args *a) {
+    att_walk walk = {.a = a,
+                     .group = a->n_heads / a->n_kv_heads,
+                     .s = -1,
+                     .tile = -1,
+                     .n_sequences = PIO_AT(const pio_step_counts, a->counts)->n_sequences};
+    if (!a->scratch || a->n_parts <= 1) return walk;
+    uint64_t total = 0; /* of one KV head */
+    for (walk.s = 0; walk.s < walk.n_sequences; walk.s++) {
+        int32_t n_tiles = att_n_tiles(&walk, PIO_AT(const pio_step_sequence, a->sequences) + walk.s);
+        for (walk.tile = 0; walk.tile < n_tiles; walk.tile++) {
+            att_walk_tile(&walk);
+            total += (uint64_t)walk.item.n_keys * (uint64_t)(walk.item.n_rows + ATT_COST_OF_KEY);
+        }
+    }
+    walk.part_cost = PIO_MAX(PIO_CEIL_DIV(total * (uint64_t)a->n_kv_heads, (uint64_t)a->n_parts), 1u);
+    walk.s = walk.tile = -1;
+    walk.item = (att_item){0};
+    return walk;
+}
+
+static inline const float *att_q_row(const pio_attention_args *a, const att_item *item, int32_t group, int32_t v) {
+    uint64_t row = (uint64_t)(item->sequence->first_row + v / group);
+    return PIO_AT(const float, a->q + row * (uint64_t)a->q_stride) +
+           (size_t)(item->head * group + v % group) * (size_t)a->head_dim;
+}
+
+static inline float *att_y_row(const pio_attention_args *a, const att_item *item, int32_t group, int32_t v) {
+    uint64_t row = (uint64_t)(item->sequence->first_row + v / group);
+    return PIO_AT(float, a->y + row * (uint64_t)a->y_stride) +
+           (size_t)(item->head * group + v % group) * (size_t)a->head_dim;
+}
+
+/* Where partial result `part` lies. Its stride is that of the largest. */
+static inline float *att_part(const pio_attention_args *a, int32_t group, int32_t part) {
+    int32_t rows = (int32_t)PIO_MIN((int64_t)ATT_TILE_ROWS, (int64_t)a->rows * group);
+    return PIO_AT(float, a->scratch + (uint64_t)part * att_part_bytes(rows, a->head_dim));
+}
+
+/* 1 / the sum of weights; 0 where every score was minus infinity, so that no NaN spreads from it. */
+static inline float att_inverse(float total) {
+    return total > 0 ? 1.0f / total : 0;
+}
+
+/* Combines the parts of one item. Scores are logarithms to base 2. */
+static inline void att_combine(const pio_attention_args *a, const att_item *item, int32_t group) {
+    int32_t n = a->head_dim, rows = item->n_rows;
+    for (int32_t v = 0; v < rows; v++) {
+        float *y = att_y_row(a, item, group, item->first + v);
+        float largest = ATT_LOWEST, total = 0;
+        for (int32_t p = 0; p < item->n_parts; p++)
+            largest = fmaxf(largest, att_part(a, group, item->first_part + p)[(size_t)rows * (size_t)n + (size_t)v]);
+        for (int32_t i = 0; i < n; i++) y[i] = 0;
+        for (int32_t p = 0; p < item->n_parts; p++) {
+            const float *part = att_part(a, group, item->first_part + p), *ends = part + (size_t)rows * (size_t)n;
+            float weight = exp2f(ends[v] - largest);
+            total += weight * ends[rows + v];
+            for (int32_t i = 0; i < n; i++) y[i] += weight * part[(size_t)v * (size_t)n + (size_t)i];
+        }
+        for (int32_t i = 0; i < n; i++) y[i] *= att_inverse(total);
+    }
+}
+
+static inline void att_combine_all(const pio_attention_args *a, pio_worker *worker) {
+    att_walk walk = att_walk_begin(a);
+    int32_t wanted = pio_worker_take(worker), index = 0;
+    while (att_walk_next(&walk)) {
+        if (walk.item.n_parts < 2 || index++ != wanted) continue;
+        att_combine(a, &walk.item, walk.group);
+        wanted = pio_worker_take(worker);
+    }
+}
+
+#endif

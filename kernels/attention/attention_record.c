@@ -1,0 +1,39 @@
+#include "kernels/attention/attention_flow.h"
+#include "kernels/families.h"
+
+static int32_t group_of(const pio_call *call) {
+    return call->attrs.n_heads / call->attrs.n_kv_heads;
+}
+
+/* Rows that a partial result can have. */
+static int32_t part_rows(const pio_call *call) {
+    return (int32_t)PIO_MIN((int64_t)ATT_TILE_ROWS, (int64_t)call->in[0].rows * group_of(call));
+}
+
+/* Decoding is short and limited by memory, so the end of the dispatch is kept even by many small parts; a step of many
+ * rows has items enough, and its partial results are larger. */
+static int32_t n_parts(const pio_call *call) {
+    int32_t parts = 256 / part_rows(call);
+    return call->n_workers <= 1 ? 1 : call->n_workers * PIO_MIN(PIO_MAX(parts, 4), 32);
+}
+
+size_t pio_attention_scratch(const pio_call *call) {
+    return att_part_bytes(part_rows(call), call->attrs.head_dim) * 2 * (size_t)n_parts(call);
+}
+
+pio_status pio_attention_record(pio_recorder *recorder, const pio_call *call, pio_error *error) {
+    pio_attention_args args;
+    const uint32_t groups[3] = {1, 1, 1};
+    pio_attention_bind(call, &args);
+    args.scratch = call->scratch;
+    args.n_parts = call->scratch ? n_parts(call) : 1;
+    pio_status status = recorder->dispatch(recorder, 0, groups, &args, sizeof args, error);
+    if (status || args.n_parts == 1) return status;
+    args.phase = 1;
+    status = recorder->barrier(recorder, error);
+    return status ? status : recorder->dispatch(recorder, 0, groups, &args, sizeof args, error);
+}
+
+bool pio_attention_match(const pio_call *call) {
+    return call->attrs.head_dim <= ATT_HEAD_DIM_MAX;
+}
