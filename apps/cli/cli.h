@@ -1,0 +1,98 @@
+/* The command line: one file a subcommand, one table of options, one way to report errors. */
+#ifndef PIO_APPS_CLI_H
+#define PIO_APPS_CLI_H
+
+#include <stdbool.h>
+#include <stdio.h>
+
+#include "base/status.h"
+#include "engine/request.h"
+
+enum { EXIT_DONE = 0, EXIT_REFUSED = 1, EXIT_USAGE = 2, EXIT_INTERRUPTED = 130 };
+
+/* Which options a subcommand takes. */
+typedef enum cli_group {
+    CLI_DEVICE = 1 << 0,   /* --backend, --device, --threads */
+    CLI_MODEL = 1 << 1,    /* --weights, --compute, --context */
+    CLI_SAMPLING = 1 << 2, /* --temperature ... --stop */
+    CLI_JSON = 1 << 3,
+    CLI_RUN = 1 << 4,
+    CLI_LOGITS = 1 << 5,
+    CLI_BENCH = 1 << 6,
+    CLI_PLAN = 1 << 7,
+    CLI_CHAT = 1 << 8,
+} cli_group;
+
+enum { CLI_MAX_IMAGES = 64, CLI_MAX_STOPS = 16, CLI_MAX_BIASES = 256 };
+
+/* What was given on the command line and in the environment. */
+typedef struct cli_options {
+    const char *model, *prompt; /* positional */
+    pio_engine_options engine;
+    bool json, cache;
+
+    const char *temperature, *top_k, *top_p, *min_p, *repetition_penalty, *presence_penalty, *frequency_penalty, *seed;
+    const char *stops[CLI_MAX_STOPS];
+    int n_stops;
+    const char *biases[CLI_MAX_BIASES]; /* "ID=VALUE" */
+    int n_biases;
+    int max_tokens;
+    const char *system;
+    const char *batch_file;
+    bool stats;
+
+    const char *ids, *ids_file, *out;
+    int step, greedy;
+    const char *images[CLI_MAX_IMAGES];
+    int n_images;
+
+    int tokens, batch, repeats;
+    bool dummy_weights, trace, graph;
+} cli_options;
+
+typedef struct cli_command {
+    const char *name, *arguments, *summary;
+    int groups;      /* cli_group bits */
+    int least, most; /* positional arguments */
+    int (*run)(const cli_options *options);
+} cli_command;
+
+int cli_devices(const cli_options *options);
+int cli_run(const cli_options *options);
+int cli_chat(const cli_options *options);
+int cli_bench(const cli_options *options);
+int cli_logits(const cli_options *options);
+int cli_tokenize(const cli_options *options);
+int cli_detokenize(const cli_options *options);
+int cli_render(const cli_options *options);
+int cli_plan(const cli_options *options);
+
+/* Fills *options from the environment and the arguments behind the subcommand. Returns EXIT_DONE, or EXIT_USAGE with
+ * the sentence printed; *help is set when --help was asked for. */
+int cli_parse(const cli_command *command, int argc, char **argv, cli_options *options, bool *help);
+void cli_help(const cli_command *command, FILE *to);
+
+/* Prints the sentence as the last line of stderr and returns EXIT_REFUSED. */
+int cli_refuse(const pio_error *error);
+
+/* The directory that `model` names: a directory, or a bundled model's name, found by PIO_HOME, else beside the program.
+ */
+pio_status cli_find_model(const char *model, char *path, size_t bytes, pio_error *error);
+
+/* Opens and loads the model, printing the device line; `config_only`: opens it alone. */
+pio_status cli_open_model(const cli_options *options, bool config_only, pio_model **model, pio_error *error);
+
+/* ---- Ctrl-C ---- the first one asks to stop, a second one ends the program */
+void cli_catch_interrupt(void);
+bool cli_interrupted(void);
+void cli_forget_interrupt(void);
+
+/* Reads lines from stdin, hands each (without its newline) to `line`, and prints what that returns (freed here), one a
+ * line. A line that is refused ends the command, with its number in the sentence. */
+int cli_each_line(pio_status (*line)(void *user, const char *text, size_t bytes, char **out, pio_error *error),
+                  void *user);
+
+/* The whole of stdin or of a file, at most `limit` bytes; the caller frees *text. */
+pio_status cli_read_all(FILE *file, const char *name, size_t limit, char **text, size_t *bytes, pio_error *error);
+
+#endif

@@ -1,0 +1,184 @@
+/* What the subcommands share: errors, interrupts, lines, and opening a model. */
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "apps/cli/cli.h"
+#include "io/quant_cache.h"
+
+int cli_refuse(const pio_error *error) {
+    fflush(stdout);
+    fprintf(stderr, "inference-pio: %s\n", error->text);
+    return error->status == PIO_CANCELLED ? EXIT_INTERRUPTED : EXIT_REFUSED;
+}
+
+/* ---- Ctrl-C ---- */
+
+static volatile sig_atomic_t interrupts; /* a signal handler reaches nothing else */
+
+static void on_interrupt(int signal_number) {
+    if (interrupts++) {
+        signal(signal_number, SIG_DFL);
+        raise(signal_number);
+    }
+}
+
+void cli_catch_interrupt(void) {
+    struct sigaction action = {.sa_handler = on_interrupt};
+    sigaction(SIGINT, &action, NULL);
+}
+
+bool cli_interrupted(void) {
+    return interrupts > 0;
+}
+void cli_forget_interrupt(void) {
+    interrupts = 0;
+}
+
+/* ---- standard input ---- */
+
+int cli_each_line(pio_status (*line)(void *, const char *, size_t, char **, pio_error *), void *user) {
+    char *text = NULL;
+    size_t capacity = 0;
+    long number = 0;
+    ssize_t n;
+    int code = EXIT_DONE;
+    while (!code && (n = getline(&text, &capacity, stdin)) >= 0) {
+        number++;
+        if (n && text[n - 1] == '\n') n--;
+        char *out = NULL;
+        pio_error error = {0};
+        if (line(user, text, (size_t)n, &out, &error)) {
+            pio_fail_prefix(&error, "standard input, line %ld", number);
+            code = cli_refuse(&error);
+        } else {
+            puts(out);
+        }
+        free(out);
+    }
+    free(text);
+    if (!code && (ferror(stdin) || fflush(stdout))) {
+        pio_error error;
+        pio_fail(&error, PIO_IO, "standard %s: %s", ferror(stdin) ? "input cannot be read" : "output cannot be written",
+                 strerror(errno));
+        code = cli_refuse(&error);
+    }
+    return code;
+}
+
+pio_status cli_read_all(FILE *file, const char *name, size_t limit, char **text, size_t *bytes, pio_error *error) {
+    size_t capacity = 1 << 16;
+    *bytes = 0;
+    *text = malloc(capacity);
+    while (*text && !feof(file) && !ferror(file)) {
+        if (*bytes + 1 >= capacity) {
+            char *grown = capacity <= limit ? realloc(*text, capacity *= 2) : NULL;
+            if (!grown) break;
+            *text = grown;
+        }
+        *bytes += fread(*text + *bytes, 1, capacity - *bytes - 1, file);
+    }
+    bool whole = *text && feof(file) && *bytes <= limit;
+    if (whole) {
+        (*text)[*bytes] = 0;
+        return PIO_OK;
+    }
+    pio_status status = file && ferror(file) ? pio_fail(error, PIO_IO, "%s cannot be read: %s", name, strerror(errno))
+                                             : pio_fail(error, PIO_LIMIT, "%s is longer than %zu bytes", name, limit);
+    free(*text);
+    *text = NULL;
+    return status;
+}
+
+/* ---- models ---- */
+
+static bool is_directory(const char *path) {
+    struct stat info;
+    return !stat(path, &info) && S_ISDIR(info.st_mode);
+}
+
+/* Looks for `name` below `base`/assets and `base`/share/inference-pio: as its product's folder, or as given. */
+static bool find_bundled(const char *base, const char *name, char *path, size_t bytes) {
+    static const char *const places[] = {"assets/tiny",         "assets", "share/inference-pio/tiny",
+                                         "share/inference-pio", "tiny",   "."};
+    for (size_t i = 0; i < PIO_COUNT(places); i++) {
+        int n = snprintf(path, bytes, "%s/%s/%s", base, places[i], name);
+        if (n > 0 && (size_t)n < bytes && is_directory(path)) return true;
+    }
+    return false;
+}
+
+pio_status cli_find_model(const char *model, char *path, size_t bytes, pio_error *error) {
+    struct stat info;
+    if (!stat(model, &info) || strchr(model, '/')) { /* a path: whoever opens it says what is wrong with it */
+        snprintf(path, bytes, "%s", model);
+        return PIO_OK;
+    }
+    const char *home = getenv("PIO_HOME");
+    if (home && *home && find_bundled(home, model, path, bytes)) return PIO_OK;
+    char program[4096];
+    ssize_t n = readlink("/proc/self/exe", program, sizeof program - 1);
+    for (int up = 0; n > 0 && up < 3; up++) { /* build/inference-pio, bin/inference-pio */
+        program[n] = 0;
+        char *slash = strrchr(program, '/');
+        if (!slash || slash == program) break;
+        *slash = 0;
+        n = slash - program;
+        if (find_bundled(program, model, path, bytes)) return PIO_OK;
+    }
+    return pio_fail(
+        error, PIO_NOT_FOUND,
+        "'%s' is neither a directory nor a bundled model: give a checkpoint's directory, or set PIO_HOME to the "
+        "folder that holds assets/",
+        model);
+}
+
+static void note(void *user, bool warning, const char *line) {
+    (void)user;
+    fprintf(stderr, "%s%s\n", warning ? "warning: " : "", line);
+}
+
+static bool progress(void *user, const char *what, double fraction) {
+    (void)user;
+    if (isatty(STDERR_FILENO)) {
+        int filled = (int)(fraction * 30);
+        fprintf(stderr, "\r%s [%.*s%*s] %3.0f%%%s", what, filled, "==============================", 30 - filled, "",
+                fraction * 100, fraction >= 1 ? "\r\033[K" : "");
+        fflush(stderr);
+    }
+    return !cli_interrupted();
+}
+
+static pio_status find_cache(bool wanted, char **directory, pio_error *error) {
+    *directory = NULL;
+    return wanted ? pio_quant_cache_directory(getenv("XDG_CACHE_HOME"), getenv("HOME"), directory, error) : PIO_OK;
+}
+
+pio_status cli_open_model(const cli_options *options, bool config_only, pio_model **model, pio_error *error) {
+    char path[4096], *cache = NULL;
+    *model = NULL;
+    pio_engine_options engine = options->engine;
+    engine.note = note;
+    engine.progress = progress;
+    engine.dummy_weights = options->dummy_weights;
+    engine.config_only = config_only;
+    pio_status status = cli_find_model(options->model, path, sizeof path, error);
+    if (!status) status = find_cache(options->cache, &cache, error);
+    engine.cache_directory = cache;
+    if (!status) status = pio_model_open(path, &engine, model, error);
+    if (!status) {
+        const pio_chosen_device *chosen = &(*model)->chosen;
+        fprintf(stderr, "device: %s:%d %s (%s), %s\n", pio_backend_name(chosen->caps.backend), chosen->index,
+                chosen->caps.name, chosen->caps.detail, chosen->reason);
+    }
+    if (!status && !config_only) status = pio_model_load(*model, error);
+    if (status) {
+        pio_model_close(*model);
+        *model = NULL;
+    }
+    free(cache);
+    return status;
+}

@@ -1,0 +1,53 @@
+/* inference-pio: the subcommands and their help. */
+#include <string.h>
+
+#include "apps/cli/cli.h"
+
+static const cli_command commands[] = {
+    {"devices", "", "every device, usable or not, and why not", CLI_JSON, 0, 0, cli_devices},
+    {"run", "MODEL \"prompt\"", "one answer to one user turn, streamed",
+     CLI_DEVICE | CLI_MODEL | CLI_SAMPLING | CLI_RUN, 1, 2, cli_run},
+    {"chat", "MODEL", "a conversation: a turn a line on standard input",
+     CLI_DEVICE | CLI_MODEL | CLI_SAMPLING | CLI_CHAT, 1, 1, cli_chat},
+    {"bench", "MODEL|CONFIG_DIR", "speed of prefill and decode as a fraction of the device's limits",
+     CLI_DEVICE | CLI_MODEL | CLI_BENCH | CLI_JSON, 1, 1, cli_bench},
+    {"logits", "MODEL", "the logits of given token ids, as a safetensors file", CLI_DEVICE | CLI_MODEL | CLI_LOGITS, 1,
+     1, cli_logits},
+    {"tokenize", "MODEL", "JSON strings on standard input, a line each -> JSON arrays of ids", 0, 1, 1, cli_tokenize},
+    {"detokenize", "MODEL", "JSON arrays of ids on standard input, a line each -> JSON strings", 0, 1, 1,
+     cli_detokenize},
+    {"render", "MODEL", "{\"messages\": [...], ...} on standard input -> the rendered prompt", 0, 1, 1, cli_render},
+    {"plan", "MODEL|CONFIG_DIR", "the memory it will need and the kernels it will use, without reading weights",
+     CLI_DEVICE | CLI_MODEL | CLI_JSON | CLI_PLAN, 1, 1, cli_plan},
+};
+
+static void print_overview(FILE *to) {
+    fprintf(to, "inference-pio %s: language models on whatever the machine has\n\n", PIO_VERSION);
+    for (size_t i = 0; i < PIO_COUNT(commands); i++)
+        fprintf(to, "  inference-pio %-10s %-18s %s\n", commands[i].name, commands[i].arguments, commands[i].summary);
+    fprintf(to, "\n  inference-pio COMMAND --help     the command's options\n"
+                "\nMODEL is a directory in Hugging Face form, or the name of a bundled model.\n"
+                "PIO_BACKEND=auto|cuda|hip|vulkan|cpu and PIO_DEVICE=N choose the device.\n");
+}
+
+int main(int argc, char **argv) {
+    if (argc < 2 || !strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help")) {
+        print_overview(argc < 2 ? stderr : stdout);
+        return argc < 2 ? EXIT_USAGE : EXIT_DONE;
+    }
+    if (!strcmp(argv[1], "--version")) {
+        puts("inference-pio " PIO_VERSION);
+        return EXIT_DONE;
+    }
+    for (size_t i = 0; i < PIO_COUNT(commands); i++) {
+        if (strcmp(commands[i].name, argv[1])) continue;
+        cli_options options;
+        bool help = false;
+        int code = cli_parse(&commands[i], argc - 2, argv + 2, &options, &help);
+        if (help) cli_help(&commands[i], stdout);
+        return code || help ? code : commands[i].run(&options);
+    }
+    print_overview(stderr);
+    fprintf(stderr, "inference-pio: there is no command '%s'\n", argv[1]);
+    return EXIT_USAGE;
+}
