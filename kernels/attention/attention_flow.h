@@ -35,8 +35,9 @@ static inline size_t att_part_bytes(int32_t rows, int32_t head_dim) {
 
 /* The running state of each virtual row's softmax; scores are logarithms to base 2. */
 typedef struct att_ends {
-    float *largest, *total; /* largest score so far; sum of 2^(score - largest) */
-    float *shrink;          /* what the last keys multiplied the sums before them by */
+    float *largest; /* what scores are taken relative to: the largest so far, or a little less */
+    float *total;   /* [row, lane] sum of 2^(score - largest), in as many lanes as the instruction set adds at once */
+    float *shrink;  /* what the last keys multiplied the sums before them by */
 } att_ends;
 
 typedef struct att_item {

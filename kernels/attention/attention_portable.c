@@ -2,7 +2,7 @@
 #include "kernels/attention/attention_flow.h"
 #include "kernels/families.h"
 
-enum { ATT_PANEL = 4, LANES = 8 };
+enum { ATT_PANEL = 4, ATT_LANES = 1, LANES = 8 };
 typedef float att_q, att_p, att_kv;
 
 static void att_pack(const float *const *rows, int32_t n_rows, int32_t head_dim, float factor, att_q *panel) {
@@ -26,7 +26,7 @@ static void att_scores(const att_q *panel, int32_t n_rows, const att_kv *k, int3
             s[r * ATT_KEYS + key] = dot(panel + r * head_dim, k + key * head_dim, head_dim);
 }
 
-static void att_weights(const float *s, int32_t n_rows, const int32_t *visible, int32_t n_keys, att_ends ends,
+static bool att_weights(float *s, int32_t n_rows, const int32_t *visible, int32_t n_keys, att_ends ends,
                         att_p *p) {
     for (int32_t r = 0; r < n_rows; r++, s += ATT_KEYS, p += ATT_KEYS) {
         int32_t n_seen = visible ? visible[r] : n_keys;
@@ -38,22 +38,24 @@ static void att_weights(const float *s, int32_t n_rows, const int32_t *visible, 
         ends.total[r] = ends.total[r] * ends.shrink[r] + total;
         ends.largest[r] = largest;
     }
+    return true;
 }
 
 static void att_values(const att_p *p, int32_t n_rows, const att_kv *v, int32_t n_keys, int32_t head_dim,
                        const float *shrink, float *restrict o) {
     for (int32_t r = 0; r < n_rows; r++, p += ATT_KEYS, o += head_dim) {
+        float by = shrink ? shrink[r] : 1;
         int32_t i = 0;
         for (; i + LANES <= head_dim; i += LANES) {
             float sums[LANES] = {0};
             for (int32_t key = 0; key < n_keys; key++)
                 for (int j = 0; j < LANES; j++) sums[j] += p[key] * v[key * head_dim + i + j];
-            for (int j = 0; j < LANES; j++) o[i + j] = o[i + j] * shrink[r] + sums[j];
+            for (int j = 0; j < LANES; j++) o[i + j] = o[i + j] * by + sums[j];
         }
         for (; i < head_dim; i++) {
             float sum = 0;
             for (int32_t key = 0; key < n_keys; key++) sum += p[key] * v[key * head_dim + i];
-            o[i] = o[i] * shrink[r] + sum;
+            o[i] = o[i] * by + sum;
         }
     }
 }

@@ -1,0 +1,192 @@
+/* Attention over KV_BF16 with dot products of bf16 pairs: q and the weights are rounded to bf16, sums are float32. The sum
+ * of weights is taken over the rounded ones, so that an output is a true mean of the values.
+ *
+ * Both products run in blocks of ROWS x COLS accumulators, COLS vectors of the cache against a broadcast pair of each
+ * row: 6 x 4 leaves room for the operands in 32 registers and asks for 10 loads in 24 dot products. */
+#include <immintrin.h>
+
+#include "kernels/attention/attention_flow.h"
+#include "kernels/dialect/simd_exp2_avx512.h"
+#include "kernels/families.h"
+
+enum { ATT_PANEL = 6, ATT_LANES = 16, COLS = 4, VECTORS = ATT_KEYS / 16 };
+typedef uint16_t att_q, att_p, att_kv;
+
+/* How far scores may rise above `largest` before it follows them: weights stay below 2^8 and the sums need not be
+ * rescaled for every new maximum. */
+#define SLACK 8.0f
+
+/* panel: [head_dim / 2, ATT_PANEL] pairs. */
+static void att_pack(const float *const *rows, int32_t n_rows, int32_t head_dim, float factor, att_q *panel) {
+    uint32_t *pairs = (uint32_t *)panel, packed[16];
+    for (int32_t r = 0; r < n_rows; r++) {
+        for (int32_t i = 0; i < head_dim; i += 16) {
+            __m512 x = _mm512_mul_ps(_mm512_loadu_ps(rows[r] + i), _mm512_set1_ps(factor));
+            _mm256_storeu_si256((__m256i *)packed, (__m256i)_mm512_cvtneps_pbh(x));
+            for (int j = 0; j < 8; j++) pairs[(i / 2 + j) * ATT_PANEL + r] = packed[j];
+        }
+    }
+}
+
+static PIO_ALWAYS_INLINE __m512 dot(__m512 sum, uint32_t pair, __m512i b) {
+    return _mm512_dpbf16_ps(sum, (__m512bh)_mm512_set1_epi32((int)pair), (__m512bh)b);
+}
+
+/* s [rows, ATT_KEYS] = q . k for cols vectors of 16 keys, group_elements apart. */
+static PIO_ALWAYS_INLINE void scores_block(const uint32_t *q, const att_kv *k, int32_t n_pairs, size_t group_elements,
+                                           int rows, int cols, float *s) {
+    __m512 sums[ATT_PANEL][COLS];
+#pragma GCC unroll 6
+    for (int r = 0; r < rows; r++)
+#pragma GCC unroll 4
+        for (int c = 0; c < cols; c++) sums[r][c] = _mm512_setzero_ps();
+    for (int32_t i = 0; i < n_pairs; i++, q += ATT_PANEL, k += 32) {
+        __m512i b[COLS];
+#pragma GCC unroll 4
+        for (int c = 0; c < cols; c++) b[c] = _mm512_loadu_si512(k + (size_t)c * group_elements);
+#pragma GCC unroll 6
+        for (int r = 0; r < rows; r++)
+#pragma GCC unroll 4
+            for (int c = 0; c < cols; c++) sums[r][c] = dot(sums[r][c], q[r], b[c]);
+    }
+#pragma GCC unroll 6
+    for (int r = 0; r < rows; r++)
+#pragma GCC unroll 4
+        for (int c = 0; c < cols; c++) _mm512_storeu_ps(s + r * ATT_KEYS + 16 * c, sums[r][c]);
+}
+
+/* o [rows, head_dim] = o * shrink + p . v for cols vectors of 16 columns. n_keys may be odd: the last key's neighbour is
+ * masked, for it may be NaN. */
+static PIO_ALWAYS_INLINE void values_block(const uint32_t *p, const att_kv *v, int32_t n_keys, int32_t head_dim, int rows,
+                                           int cols, const float *shrink, float *o) {
+    __m512 sums[ATT_PANEL][COLS];
+#pragma GCC unroll 6
+    for (int r = 0; r < rows; r++)
+#pragma GCC unroll 4
+        for (int c = 0; c < cols; c++) {
+            sums[r][c] = _mm512_loadu_ps(o + r * head_dim + 16 * c);
+            if (shrink) sums[r][c] = _mm512_mul_ps(sums[r][c], _mm512_set1_ps(shrink[r]));
+        }
+    for (int32_t i = 0; i < n_keys / 2; i++, p++, v += 2 * head_dim) {
+        __m512i b[COLS];
+#pragma GCC unroll 4
+        for (int c = 0; c < cols; c++) b[c] = _mm512_loadu_si512(v + 32 * c);
+#pragma GCC unroll 6
+        for (int r = 0; r < rows; r++)
+#pragma GCC unroll 4
+            for (int c = 0; c < cols; c++) sums[r][c] = dot(sums[r][c], p[r * (ATT_KEYS / 2)], b[c]);
+    }
+    if (n_keys % 2) {
+#pragma GCC unroll 4
+        for (int c = 0; c < cols; c++) {
+            __m512i b = _mm512_and_si512(_mm512_loadu_si512(v + 32 * c), _mm512_set1_epi32(0xffff));
+#pragma GCC unroll 6
+            for (int r = 0; r < rows; r++) sums[r][c] = dot(sums[r][c], p[r * (ATT_KEYS / 2)], b);
+        }
+    }
+#pragma GCC unroll 6
+    for (int r = 0; r < rows; r++)
+#pragma GCC unroll 4
+        for (int c = 0; c < cols; c++) _mm512_storeu_ps(o + r * head_dim + 16 * c, sums[r][c]);
+}
+
+static PIO_ALWAYS_INLINE void scores_rows(const uint32_t *q, const att_kv *k, int32_t n_keys, int32_t head_dim, int rows,
+                                          float *s) {
+    size_t group_elements = 16 * (size_t)head_dim;
+    int32_t at = 0;
+    for (; at + 16 * COLS <= PIO_ROUND_UP(n_keys, 16); at += 16 * COLS)
+        scores_block(q, k + (size_t)at * (size_t)head_dim, head_dim / 2, group_elements, rows, COLS, s + at);
+    for (; at < n_keys; at += 16)
+        scores_block(q, k + (size_t)at * (size_t)head_dim, head_dim / 2, group_elements, rows, 1, s + at);
+}
+
+static PIO_ALWAYS_INLINE void values_rows(const uint32_t *p, const att_kv *v, int32_t n_keys, int32_t head_dim, int rows,
+                                          const float *shrink, float *o) {
+    int32_t at = 0;
+    for (; at + 16 * COLS <= head_dim; at += 16 * COLS)
+        values_block(p, v + 2 * at, n_keys, head_dim, rows, COLS, shrink, o + at);
+    for (; at < head_dim; at += 16) values_block(p, v + 2 * at, n_keys, head_dim, rows, 1, shrink, o + at);
+}
+
+static void att_scores(const att_q *panel, int32_t n_rows, const att_kv *k, int32_t n_keys, int32_t head_dim, float *s) {
+    const uint32_t *q = (const uint32_t *)panel;
+    switch (n_rows) {
+    case 1: scores_rows(q, k, n_keys, head_dim, 1, s); break;
+    case 2: scores_rows(q, k, n_keys, head_dim, 2, s); break;
+    case 3: scores_rows(q, k, n_keys, head_dim, 3, s); break;
+    case 4: scores_rows(q, k, n_keys, head_dim, 4, s); break;
+    case 5: scores_rows(q, k, n_keys, head_dim, 5, s); break;
+    default: scores_rows(q, k, n_keys, head_dim, 6, s); break;
+    }
+}
+
+static void att_values(const att_p *weights, int32_t n_rows, const att_kv *v, int32_t n_keys, int32_t head_dim,
+                       const float *shrink, float *o) {
+    const uint32_t *p = (const uint32_t *)weights;
+    switch (n_rows) {
+    case 1: values_rows(p, v, n_keys, head_dim, 1, shrink, o); break;
+    case 2: values_rows(p, v, n_keys, head_dim, 2, shrink, o); break;
+    case 3: values_rows(p, v, n_keys, head_dim, 3, shrink, o); break;
+    case 4: values_rows(p, v, n_keys, head_dim, 4, shrink, o); break;
+    case 5: values_rows(p, v, n_keys, head_dim, 5, shrink, o); break;
+    default: values_rows(p, v, n_keys, head_dim, 6, shrink, o); break;
+    }
+}
+
+/* Sets the scores of keys that a row does not see to minus infinity. */
+static void mask_scores(float *s, int32_t n_rows, const int32_t *visible) {
+    for (int32_t r = 0; r < n_rows; r++, s += ATT_KEYS) {
+        for (int c = 0; c < VECTORS; c++) {
+            int32_t n = PIO_MIN(16, PIO_MAX(0, visible[r] - 16 * c));
+            __mmask16 seen = (__mmask16)((1u << n) - 1);
+            _mm512_storeu_ps(s + 16 * c, _mm512_mask_loadu_ps(_mm512_set1_ps(-INFINITY), seen, s + 16 * c));
+        }
+    }
+}
+
+/* Whether a row has a score well above its `largest`; if so, brings `largest` up and says what its sums shrink by. */
+static bool raise_largest(const float *s, int32_t n_rows, att_ends ends) {
+    __m512 highest[ATT_PANEL];
+    uint32_t raised = 0;
+    for (int32_t r = 0; r < n_rows; r++, s += ATT_KEYS) {
+        highest[r] = _mm512_max_ps(_mm512_max_ps(_mm512_loadu_ps(s), _mm512_loadu_ps(s + 16)),
+                                   _mm512_max_ps(_mm512_loadu_ps(s + 32), _mm512_loadu_ps(s + 48)));
+        raised |= _mm512_cmp_ps_mask(highest[r], _mm512_set1_ps(ends.largest[r] + SLACK), _CMP_GT_OQ);
+    }
+    if (PIO_LIKELY(!raised)) return false;
+    for (int32_t r = 0; r < n_rows; r++) {
+        float was = ends.largest[r], is = PIO_MAX(was, _mm512_reduce_max_ps(highest[r]));
+        __m512 shrink = pio_exp2_avx512(_mm512_set1_ps(was - is));
+        ends.largest[r] = is;
+        ends.shrink[r] = _mm512_cvtss_f32(shrink);
+        float *total = ends.total + r * ATT_LANES;
+        _mm512_storeu_ps(total, _mm512_mul_ps(_mm512_loadu_ps(total), shrink));
+    }
+    return true;
+}
+
+static bool att_weights(float *s, int32_t n_rows, const int32_t *visible, int32_t n_keys, att_ends ends, att_p *p) {
+    (void)n_keys;
+    if (visible) mask_scores(s, n_rows, visible);
+    bool shrinks = raise_largest(s, n_rows, ends);
+    const __m512bh ones = (__m512bh)_mm512_set1_epi32(0x3f803f80);
+    for (int32_t r = 0; r < n_rows; r++, s += ATT_KEYS, p += ATT_KEYS) {
+        __m512 largest = _mm512_set1_ps(ends.largest[r]), total = _mm512_loadu_ps(ends.total + r * ATT_LANES);
+#pragma GCC unroll 2
+        for (int c = 0; c < VECTORS; c += 2) {
+            __m512 low = pio_exp2_bf16_avx512(_mm512_sub_ps(_mm512_loadu_ps(s + 16 * c), largest));
+            __m512 high = pio_exp2_bf16_avx512(_mm512_sub_ps(_mm512_loadu_ps(s + 16 * c + 16), largest));
+            __m512bh both = _mm512_cvtne2ps_pbh(high, low);
+            total = _mm512_dpbf16_ps(total, both, ones);
+            _mm512_storeu_si512(p + 16 * c, (__m512i)both);
+        }
+        _mm512_storeu_ps(ends.total + r * ATT_LANES, total);
+    }
+    return shrinks;
+}
+
+#include "kernels/attention/attention_tile.h"
+
+void pio_attention_avx512bf16(const void *args, pio_worker *worker) {
+    att_run(args, worker);
+}
