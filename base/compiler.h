@@ -12,6 +12,7 @@
 #define PIO_LIKELY(x)                       __builtin_expect(!!(x), 1)
 #define PIO_UNLIKELY(x)                     __builtin_expect(!!(x), 0)
 #define PIO_PREFETCH(address)               __builtin_prefetch(address)
+#define PIO_PREFETCH_L2(address)            __builtin_prefetch(address, 0, 2)
 #define PIO_ADD_OVERFLOWS(a, b, sum)        __builtin_add_overflow(a, b, sum)
 #define PIO_MUL_OVERFLOWS(a, b, product)    __builtin_mul_overflow(a, b, product)
 #else

@@ -1,5 +1,5 @@
-/* Attention over KV_BF16 with dot products of bf16 pairs: q and the weights are rounded to bf16, sums are float32. The sum
- * of weights is taken over the rounded ones, so that an output is a true mean of the values.
+/* Attention over KV_BF16 with dot products of bf16 pairs: q and the weights are rounded to bf16, sums are float32. The
+ * sum of weights is taken over the rounded ones, so that an output is a true mean of the values.
  *
  * Both products run in blocks of ROWS x COLS accumulators, COLS vectors of the cache against a broadcast pair of each
  * row: 6 x 4 leaves room for the operands in 32 registers and asks for 10 loads in 24 dot products. */
@@ -9,7 +9,7 @@
 #include "kernels/dialect/simd_exp2_avx512.h"
 #include "kernels/families.h"
 
-enum { ATT_PANEL = 6, ATT_LANES = 16, COLS = 4, VECTORS = ATT_KEYS / 16 };
+enum { ATT_PANEL = 6, ATT_LANES = 16, ATT_COLUMNS = 64, COLS = 4, VECTORS = ATT_KEYS / 16 };
 typedef uint16_t att_q, att_p, att_kv;
 
 /* How far scores may rise above `largest` before it follows them: weights stay below 2^8 and the sums need not be
@@ -55,43 +55,44 @@ static PIO_ALWAYS_INLINE void scores_block(const uint32_t *q, const att_kv *k, i
         for (int c = 0; c < cols; c++) _mm512_storeu_ps(s + r * ATT_KEYS + 16 * c, sums[r][c]);
 }
 
-/* o [rows, head_dim] = o * shrink + p . v for cols vectors of 16 columns. n_keys may be odd: the last key's neighbour is
- * masked, for it may be NaN. */
-static PIO_ALWAYS_INLINE void values_block(const uint32_t *p, const att_kv *v, int32_t n_keys, int32_t head_dim, int rows,
-                                           int cols, const float *shrink, float *o) {
+/* o [rows, head_dim] += p . v for cols vectors of 16 columns over the blocks. n_keys of the last may be odd: its last
+ * key's neighbour is masked, for it may be NaN. */
+static PIO_ALWAYS_INLINE void values_block(const uint32_t *p, const att_block *blocks, int32_t n_blocks,
+                                           int32_t head_dim, int32_t column, int rows, int cols, float *o) {
+    enum { P_ROW = ATT_BLOCKS * ATT_KEYS / 2 }; /* pairs */
     __m512 sums[ATT_PANEL][COLS];
 #pragma GCC unroll 6
     for (int r = 0; r < rows; r++)
 #pragma GCC unroll 4
-        for (int c = 0; c < cols; c++) {
-            sums[r][c] = _mm512_loadu_ps(o + r * head_dim + 16 * c);
-            if (shrink) sums[r][c] = _mm512_mul_ps(sums[r][c], _mm512_set1_ps(shrink[r]));
-        }
-    for (int32_t i = 0; i < n_keys / 2; i++, p++, v += 2 * head_dim) {
-        __m512i b[COLS];
+        for (int c = 0; c < cols; c++) sums[r][c] = _mm512_loadu_ps(o + r * head_dim + column + 16 * c);
+    for (; n_blocks; n_blocks--, blocks++, p += ATT_KEYS / 2) {
+        const att_kv *v = (const att_kv *)blocks->v + 2 * column;
+        const uint32_t *pair = p;
+        for (int32_t i = blocks->n_keys / 2; i; i--, pair++, v += 2 * head_dim) {
+            __m512i b[COLS];
 #pragma GCC unroll 4
-        for (int c = 0; c < cols; c++) b[c] = _mm512_loadu_si512(v + 32 * c);
+            for (int c = 0; c < cols; c++) b[c] = _mm512_loadu_si512(v + 32 * c);
 #pragma GCC unroll 6
-        for (int r = 0; r < rows; r++)
+            for (int r = 0; r < rows; r++)
 #pragma GCC unroll 4
-            for (int c = 0; c < cols; c++) sums[r][c] = dot(sums[r][c], p[r * (ATT_KEYS / 2)], b[c]);
-    }
-    if (n_keys % 2) {
+                for (int c = 0; c < cols; c++) sums[r][c] = dot(sums[r][c], pair[r * P_ROW], b[c]);
+        }
+        if (PIO_LIKELY(blocks->n_keys % 2 == 0)) continue;
 #pragma GCC unroll 4
         for (int c = 0; c < cols; c++) {
             __m512i b = _mm512_and_si512(_mm512_loadu_si512(v + 32 * c), _mm512_set1_epi32(0xffff));
 #pragma GCC unroll 6
-            for (int r = 0; r < rows; r++) sums[r][c] = dot(sums[r][c], p[r * (ATT_KEYS / 2)], b);
+            for (int r = 0; r < rows; r++) sums[r][c] = dot(sums[r][c], pair[r * P_ROW], b);
         }
     }
 #pragma GCC unroll 6
     for (int r = 0; r < rows; r++)
 #pragma GCC unroll 4
-        for (int c = 0; c < cols; c++) _mm512_storeu_ps(o + r * head_dim + 16 * c, sums[r][c]);
+        for (int c = 0; c < cols; c++) _mm512_storeu_ps(o + r * head_dim + column + 16 * c, sums[r][c]);
 }
 
-static PIO_ALWAYS_INLINE void scores_rows(const uint32_t *q, const att_kv *k, int32_t n_keys, int32_t head_dim, int rows,
-                                          float *s) {
+static PIO_ALWAYS_INLINE void scores_rows(const uint32_t *q, const att_kv *k, int32_t n_keys, int32_t head_dim,
+                                          int rows, float *s) {
     size_t group_elements = 16 * (size_t)head_dim;
     int32_t at = 0;
     for (; at + 16 * COLS <= PIO_ROUND_UP(n_keys, 16); at += 16 * COLS)
@@ -100,36 +101,63 @@ static PIO_ALWAYS_INLINE void scores_rows(const uint32_t *q, const att_kv *k, in
         scores_block(q, k + (size_t)at * (size_t)head_dim, head_dim / 2, group_elements, rows, 1, s + at);
 }
 
-static PIO_ALWAYS_INLINE void values_rows(const uint32_t *p, const att_kv *v, int32_t n_keys, int32_t head_dim, int rows,
-                                          const float *shrink, float *o) {
-    int32_t at = 0;
-    for (; at + 16 * COLS <= head_dim; at += 16 * COLS)
-        values_block(p, v + 2 * at, n_keys, head_dim, rows, COLS, shrink, o + at);
-    for (; at < head_dim; at += 16) values_block(p, v + 2 * at, n_keys, head_dim, rows, 1, shrink, o + at);
+static PIO_ALWAYS_INLINE void values_rows(const uint32_t *p, const att_block *blocks, int32_t n_blocks,
+                                          int32_t head_dim, int32_t column, int32_t n_columns, int rows, float *o) {
+    if (n_columns == ATT_COLUMNS) {
+        values_block(p, blocks, n_blocks, head_dim, column, rows, COLS, o);
+        return;
+    }
+    for (int32_t end = column + n_columns; column < end; column += 16)
+        values_block(p, blocks, n_blocks, head_dim, column, rows, 1, o);
 }
 
-static void att_scores(const att_q *panel, int32_t n_rows, const att_kv *k, int32_t n_keys, int32_t head_dim, float *s) {
+static void att_scores(const att_q *panel, int32_t n_rows, const att_kv *k, int32_t n_keys, int32_t head_dim,
+                       float *s) {
     const uint32_t *q = (const uint32_t *)panel;
     switch (n_rows) {
-    case 1: scores_rows(q, k, n_keys, head_dim, 1, s); break;
-    case 2: scores_rows(q, k, n_keys, head_dim, 2, s); break;
-    case 3: scores_rows(q, k, n_keys, head_dim, 3, s); break;
-    case 4: scores_rows(q, k, n_keys, head_dim, 4, s); break;
-    case 5: scores_rows(q, k, n_keys, head_dim, 5, s); break;
-    default: scores_rows(q, k, n_keys, head_dim, 6, s); break;
+    case 1:
+        scores_rows(q, k, n_keys, head_dim, 1, s);
+        break;
+    case 2:
+        scores_rows(q, k, n_keys, head_dim, 2, s);
+        break;
+    case 3:
+        scores_rows(q, k, n_keys, head_dim, 3, s);
+        break;
+    case 4:
+        scores_rows(q, k, n_keys, head_dim, 4, s);
+        break;
+    case 5:
+        scores_rows(q, k, n_keys, head_dim, 5, s);
+        break;
+    default:
+        scores_rows(q, k, n_keys, head_dim, 6, s);
+        break;
     }
 }
 
-static void att_values(const att_p *weights, int32_t n_rows, const att_kv *v, int32_t n_keys, int32_t head_dim,
-                       const float *shrink, float *o) {
+static void att_values(const att_p *weights, int32_t n_rows, const att_block *blocks, int32_t n_blocks,
+                       int32_t head_dim, int32_t column, int32_t n_columns, float *o) {
     const uint32_t *p = (const uint32_t *)weights;
     switch (n_rows) {
-    case 1: values_rows(p, v, n_keys, head_dim, 1, shrink, o); break;
-    case 2: values_rows(p, v, n_keys, head_dim, 2, shrink, o); break;
-    case 3: values_rows(p, v, n_keys, head_dim, 3, shrink, o); break;
-    case 4: values_rows(p, v, n_keys, head_dim, 4, shrink, o); break;
-    case 5: values_rows(p, v, n_keys, head_dim, 5, shrink, o); break;
-    default: values_rows(p, v, n_keys, head_dim, 6, shrink, o); break;
+    case 1:
+        values_rows(p, blocks, n_blocks, head_dim, column, n_columns, 1, o);
+        break;
+    case 2:
+        values_rows(p, blocks, n_blocks, head_dim, column, n_columns, 2, o);
+        break;
+    case 3:
+        values_rows(p, blocks, n_blocks, head_dim, column, n_columns, 3, o);
+        break;
+    case 4:
+        values_rows(p, blocks, n_blocks, head_dim, column, n_columns, 4, o);
+        break;
+    case 5:
+        values_rows(p, blocks, n_blocks, head_dim, column, n_columns, 5, o);
+        break;
+    default:
+        values_rows(p, blocks, n_blocks, head_dim, column, n_columns, 6, o);
+        break;
     }
 }
 
@@ -165,12 +193,11 @@ static bool raise_largest(const float *s, int32_t n_rows, att_ends ends) {
     return true;
 }
 
-static bool att_weights(float *s, int32_t n_rows, const int32_t *visible, int32_t n_keys, att_ends ends, att_p *p) {
-    (void)n_keys;
+static bool att_weights(float *s, int32_t n_rows, const int32_t *visible, att_ends ends, att_p *p) {
     if (visible) mask_scores(s, n_rows, visible);
-    bool shrinks = raise_largest(s, n_rows, ends);
+    bool rose = raise_largest(s, n_rows, ends);
     const __m512bh ones = (__m512bh)_mm512_set1_epi32(0x3f803f80);
-    for (int32_t r = 0; r < n_rows; r++, s += ATT_KEYS, p += ATT_KEYS) {
+    for (int32_t r = 0; r < n_rows; r++, s += ATT_KEYS, p += ATT_BLOCKS * ATT_KEYS) {
         __m512 largest = _mm512_set1_ps(ends.largest[r]), total = _mm512_loadu_ps(ends.total + r * ATT_LANES);
 #pragma GCC unroll 2
         for (int c = 0; c < VECTORS; c += 2) {
@@ -182,7 +209,7 @@ static bool att_weights(float *s, int32_t n_rows, const int32_t *visible, int32_
         }
         _mm512_storeu_ps(ends.total + r * ATT_LANES, total);
     }
-    return shrinks;
+    return rose;
 }
 
 #include "kernels/attention/attention_tile.h"

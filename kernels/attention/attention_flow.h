@@ -7,8 +7,8 @@
  * call->scratch for the second dispatch to combine. Every worker walks the same list of items and does those whose
  * numbers it took.
  *
- * In a tile, keys come ATT_KEYS at a time: scores for a panel of a few virtual rows, softmax with a running maximum,
- * then weights times V. A row's file defines those three for its instructions and then includes attention_tile.h. */
+ * In a tile, keys come in blocks: scores for a panel of a few virtual rows, softmax with a running maximum, then
+ * weights times V. A row's file defines those three for its instructions and then includes attention_tile.h. */
 #ifndef PIO_KERNELS_ATTENTION_ATTENTION_FLOW_H
 #define PIO_KERNELS_ATTENTION_ATTENTION_FLOW_H
 
@@ -20,7 +20,8 @@
 
 enum {
     ATT_TILE_ROWS = 96, /* virtual rows; a multiple of every row's panel */
-    ATT_KEYS = 64,      /* keys at a time, of one page */
+    ATT_KEYS = 64,      /* keys of a block, all of one page */
+    ATT_BLOCKS = 2,     /* blocks whose weights are found before their values are added, in one pass over the sums */
     ATT_HEAD_DIM_MAX = 256,
     ATT_COST_OF_KEY = 12, /* what reading a key costs, in virtual rows' arithmetic on it */
 };
@@ -39,6 +40,11 @@ typedef struct att_ends {
     float *total;   /* [row, lane] sum of 2^(score - largest), in as many lanes as the instruction set adds at once */
     float *shrink;  /* what the last keys multiplied the sums before them by */
 } att_ends;
+
+typedef struct att_block {
+    int32_t first_key, n_keys; /* n_keys is even, but for the last block of an item */
+    const void *k, *v;         /* of the first key */
+} att_block;
 
 typedef struct att_item {
     const pio_step_sequence *sequence;

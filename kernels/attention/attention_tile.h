@@ -3,28 +3,31 @@
  *
  *   ATT_PANEL                  virtual rows of a panel, a divisor of ATT_TILE_ROWS
  *   ATT_LANES                  lanes of a row's sum of weights
+ *   ATT_COLUMNS                columns of V at a time, so that those of ATT_BLOCKS blocks stay in the first cache
  *   att_q, att_p, att_kv       element types of the packed q, of the weights and of the cache
  *   att_pack(rows, n_rows, head_dim, factor, panel)
  *                              packs factor * rows[0 .. n_rows-1], each [head_dim], into ATT_PANEL * head_dim elements
  *   att_scores(panel, n_rows, k, n_keys, head_dim, s)
- *                              s[row][key] = q . k for n_keys keys; k is the first key's place in its block
- *   att_weights(s, n_rows, visible, n_keys, ends, p)
+ *                              s[row][key] = q . k for n_keys keys; k is the first key's place in its page
+ *   att_weights(s, n_rows, visible, ends, p)
  *                              p[row][key] = 2^(s - largest), 0 from key visible[row] on (NULL: all ATT_KEYS are
- *                              visible), with the ends of each row brought up to date; false where no row's sums shrink
- *   att_values(p, n_rows, v, n_keys, head_dim, shrink, o)
- *                              o [n_rows, head_dim] = o * shrink[row] + p . v; shrink NULL: all are 1
+ *                              visible), with the ends of each row brought up to date; true where `largest` rose, and
+ *                              sums so far are to be multiplied by ends.shrink
+ *   att_values(p, n_rows, blocks, n_blocks, head_dim, column, n_columns, o)
+ *                              o[row][column ..] += p . v over the blocks, n_columns <= ATT_COLUMNS
  *
- * Keys past n_keys may hold anything: scores of them may be computed but are masked, values of them are not read. */
+ * A row of p is [ATT_BLOCKS, ATT_KEYS]. Keys past a block's n_keys may hold anything: scores of them may be computed
+ * but are masked, values of them are not read. */
 #ifndef PIO_KERNELS_ATTENTION_ATTENTION_TILE_H
 #define PIO_KERNELS_ATTENTION_ATTENTION_TILE_H
 
 /* A worker's memory for one item. */
 typedef struct att_memory {
-    float *o; /* [ATT_TILE_ROWS, head_dim] */
-    att_q *q; /* [panels, ATT_PANEL * head_dim] */
-    att_p *p; /* [ATT_TILE_ROWS, ATT_KEYS] */
-    float *s; /* [ATT_PANEL, ATT_KEYS] */
-    bool *shrinks; /* [panels] */
+    float *o;         /* [ATT_TILE_ROWS, head_dim] */
+    att_q *q;         /* [panels, ATT_PANEL * head_dim] */
+    att_p *p;         /* [ATT_TILE_ROWS, ATT_BLOCKS, ATT_KEYS] */
+    float *s;         /* [ATT_PANEL, ATT_KEYS] */
+    int32_t *pending; /* [panels] the first block of p that o does not have yet */
     att_ends ends;
 } att_memory;
 
@@ -40,15 +43,16 @@ static att_memory att_memory_of(const pio_worker *worker, int32_t head_dim) {
     return (att_memory){
         .o = att_carve(&at, rows * n * sizeof(float)),
         .q = att_carve(&at, rows * n * sizeof(att_q)),
-        .p = att_carve(&at, rows * ATT_KEYS * sizeof(att_p)),
+        .p = att_carve(&at, rows * ATT_BLOCKS * ATT_KEYS * sizeof(att_p)),
         .s = att_carve(&at, (size_t)ATT_PANEL * ATT_KEYS * sizeof(float)),
-        .shrinks = att_carve(&at, rows * sizeof(bool)),
+        .pending = att_carve(&at, rows / ATT_PANEL * sizeof(int32_t)),
         .ends = {.largest = att_carve(&at, rows * sizeof(float)),
                  .total = att_carve(&at, rows * ATT_LANES * sizeof(float)),
                  .shrink = att_carve(&at, rows * sizeof(float))},
     };
 }
-_Static_assert(ATT_TILE_ROWS *(ATT_HEAD_DIM_MAX *(4 + sizeof(att_q)) + ATT_KEYS * sizeof(att_p) + 4 * ATT_LANES + 9) +
+_Static_assert(ATT_TILE_ROWS *(ATT_HEAD_DIM_MAX *(4 + sizeof(att_q)) + ATT_BLOCKS * ATT_KEYS * sizeof(att_p) +
+                               4 * ATT_LANES + 12) +
                        ATT_PANEL * ATT_KEYS * 4 + 512 <=
                    PIO_WORKER_SCRATCH_BYTES,
                "an item's memory fits a worker's scratch");
@@ -66,30 +70,68 @@ static void att_begin_item(const pio_attention_args *a, const att_item *item, in
     memset(m->ends.total, 0, (size_t)item->n_rows * ATT_LANES * sizeof *m->ends.total);
 }
 
-/* Keys first_key .. first_key + n_keys - 1, which lie in one page, for all rows of the item. */
-static void att_keys(const pio_attention_args *a, const att_item *item, int32_t group, const att_memory *m,
-                     int32_t first_key, int32_t n_keys) {
-    int32_t n = a->head_dim, offset = first_key % a->page_tokens;
-    int32_t page = PIO_AT(const int32_t, a->pages)[item->sequence->first_page + first_key / a->page_tokens];
-    const att_kv *k =
-        PIO_AT(const att_kv, a->cache) +
-        ((size_t)page * (size_t)a->n_kv_heads + (size_t)item->head) * 2 * (size_t)a->page_tokens * (size_t)n +
-        (size_t)offset * (size_t)n;
-    const att_kv *v = k + (size_t)a->page_tokens * (size_t)n;
-    for (int32_t first = 0; first < item->n_rows; first += ATT_PANEL) {
-        int32_t n_rows = PIO_MIN(ATT_PANEL, item->n_rows - first), visible[ATT_PANEL];
-        /* keys that the row sees: first_key + visible = context + r + 1 */
-        int32_t seen = item->sequence->context + 1 - first_key;
-        bool all = n_keys == ATT_KEYS && seen + (item->first + first) / group >= n_keys;
-        for (int32_t r = 0; !all && r < n_rows; r++)
-            visible[r] = PIO_MAX(0, PIO_MIN(n_keys, seen + (item->first + first + r) / group));
-        att_scores(m->q + (size_t)first * (size_t)n, n_rows, k, n_keys, n, m->s);
-        att_ends ends = {m->ends.largest + first, m->ends.total + (size_t)first * ATT_LANES, m->ends.shrink + first};
-        m->shrinks[first / ATT_PANEL] = att_weights(m->s, n_rows, all ? NULL : visible, n_keys, ends, m->p + (size_t)first * ATT_KEYS);
+/* The block of keys from `key` on; none from `end` on. */
+static att_block att_block_at(const pio_attention_args *a, const att_item *item, int32_t key, int32_t end) {
+    if (key >= end) return (att_block){.first_key = key};
+    size_t n = (size_t)a->head_dim, page_tokens = (size_t)a->page_tokens;
+    int32_t offset = key % a->page_tokens;
+    size_t page = (size_t)PIO_AT(const int32_t, a->pages)[item->sequence->first_page + key / a->page_tokens];
+    const att_kv *k = PIO_AT(const att_kv, a->cache) +
+                      (page * (size_t)a->n_kv_heads + (size_t)item->head) * 2 * page_tokens * n + (size_t)offset * n;
+    return (att_block){key, PIO_MIN(PIO_MIN(ATT_KEYS, a->page_tokens - offset), end - key), k, k + page_tokens * n};
+}
+
+static void att_add_values(const pio_attention_args *a, const att_item *item, const att_memory *m, int32_t first,
+                           const att_block *blocks, int32_t n_blocks, int32_t column) {
+    int32_t *pending = m->pending + first / ATT_PANEL, n = a->head_dim;
+    att_values(m->p + ((size_t)first * ATT_BLOCKS + (size_t)*pending) * ATT_KEYS,
+               PIO_MIN(ATT_PANEL, item->n_rows - first), blocks + *pending, n_blocks - *pending, n, column,
+               PIO_MIN(ATT_COLUMNS, n - column), m->o + (size_t)first * (size_t)n);
+}
+
+/* `largest` of the panel at row `first` rose at block b: what was weighted before goes into the sums, and they shrink.
+ */
+static void att_rescale(const pio_attention_args *a, const att_item *item, const att_memory *m, int32_t first,
+                        const att_block *blocks, int32_t b) {
+    if (m->pending[first / ATT_PANEL] < b)
+        for (int32_t column = 0; column < a->head_dim; column += ATT_COLUMNS)
+            att_add_values(a, item, m, first, blocks, b, column);
+    m->pending[first / ATT_PANEL] = b;
+    for (int32_t v = first; v < PIO_MIN(first + ATT_PANEL, item->n_rows); v++) {
+        float *o = m->o + (size_t)v * (size_t)a->head_dim, shrink = m->ends.shrink[v];
+        for (int32_t i = 0; i < a->head_dim; i++) o[i] *= shrink;
     }
-    for (int32_t first = 0; first < item->n_rows; first += ATT_PANEL)
-        att_values(m->p + (size_t)first * ATT_KEYS, PIO_MIN(ATT_PANEL, item->n_rows - first), v, n_keys, n,
-                   m->shrinks[first / ATT_PANEL] ? m->ends.shrink + first : NULL, m->o + (size_t)first * (size_t)n);
+}
+
+/* Asks for part i of n_parts of a block's K or V, to be in the second cache when its turn comes. */
+static PIO_ALWAYS_INLINE void att_prefetch(const void *at, size_t bytes, int32_t i, int32_t n_parts) {
+    size_t lines = bytes / 64, from = lines * (size_t)i / (size_t)n_parts,
+           to = lines * (size_t)(i + 1) / (size_t)n_parts;
+    if (!at) return;
+    for (size_t line = from; line < to; line++) PIO_PREFETCH_L2((const uint8_t *)at + 64 * line);
+}
+
+/* Scores and weights of block b for all rows of the item; meanwhile V of the block and K of the next one are fetched.
+ */
+static void att_block_weights(const pio_attention_args *a, const att_item *item, int32_t group, const att_memory *m,
+                              const att_block *blocks, int32_t b, const att_block *next) {
+    const att_block *block = blocks + b;
+    int32_t n = a->head_dim, n_panels = PIO_CEIL_DIV(item->n_rows, ATT_PANEL);
+    int32_t seen = item->sequence->context + 1 - block->first_key; /* by row r: this + r keys of the block */
+    size_t row_bytes = (size_t)n * sizeof(att_kv);
+    for (int32_t panel = 0, first = 0; panel < n_panels; panel++, first += ATT_PANEL) {
+        int32_t n_rows = PIO_MIN(ATT_PANEL, item->n_rows - first), visible[ATT_PANEL];
+        bool all = block->n_keys == ATT_KEYS && seen + (item->first + first) / group >= ATT_KEYS;
+        for (int32_t r = 0; !all && r < n_rows; r++)
+            visible[r] = PIO_MAX(0, PIO_MIN(block->n_keys, seen + (item->first + first + r) / group));
+        att_prefetch(block->v, (size_t)block->n_keys * row_bytes, panel, n_panels);
+        att_prefetch(next->k, (size_t)next->n_keys * row_bytes, panel, n_panels);
+        att_scores(m->q + (size_t)first * (size_t)n, n_rows, block->k, block->n_keys, n, m->s);
+        att_ends ends = {m->ends.largest + first, m->ends.total + (size_t)first * ATT_LANES, m->ends.shrink + first};
+        bool rose = att_weights(m->s, n_rows, all ? NULL : visible, ends,
+                                m->p + ((size_t)first * ATT_BLOCKS + (size_t)b) * ATT_KEYS);
+        if (PIO_UNLIKELY(rose)) att_rescale(a, item, m, first, blocks, b);
+    }
 }
 
 static float att_total(const att_memory *m, int32_t v) {
@@ -118,12 +160,20 @@ static void att_end_item(const pio_attention_args *a, const att_item *item, int3
 
 static void att_do_item(const pio_attention_args *a, const att_item *item, int32_t group, const att_memory *m,
                         int32_t part) {
-    int32_t key = part * item->part_keys, end = PIO_MIN(key + item->part_keys, item->n_keys);
+    int32_t first_key = part * item->part_keys, end = PIO_MIN(first_key + item->part_keys, item->n_keys);
+    att_block blocks[ATT_BLOCKS], next = att_block_at(a, item, first_key, end);
     att_begin_item(a, item, group, m);
-    while (key < end) {
-        int32_t n_keys = PIO_MIN(PIO_MIN(ATT_KEYS, a->page_tokens - key % a->page_tokens), end - key);
-        att_keys(a, item, group, m, key, n_keys);
-        key += n_keys;
+    while (next.n_keys) {
+        int32_t n_blocks = 0;
+        memset(m->pending, 0, ATT_TILE_ROWS / ATT_PANEL * sizeof *m->pending);
+        while (next.n_keys && n_blocks < ATT_BLOCKS) {
+            blocks[n_blocks] = next;
+            next = att_block_at(a, item, next.first_key + next.n_keys, end);
+            att_block_weights(a, item, group, m, blocks, n_blocks++, &next);
+        }
+        for (int32_t column = 0; column < a->head_dim; column += ATT_COLUMNS)
+            for (int32_t first = 0; first < item->n_rows; first += ATT_PANEL)
+                att_add_values(a, item, m, first, blocks, n_blocks, column);
     }
     att_end_item(a, item, group, m, part);
 }

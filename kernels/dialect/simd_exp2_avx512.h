@@ -6,8 +6,8 @@
 
 #include "base/compiler.h"
 
-/* x is split into a whole number and f in [-1/2, 1/2]; 2^f is a polynomial that is exactly 1 at 0. Below -200 the result
- * is 0, -infinity included; NaN gives 0 too. */
+/* x is split into a whole number and f in [-1/2, 1/2]; 2^f is a polynomial that is exactly 1 at 0. Below -200 the
+ * result is 0, -infinity included; NaN gives 0 too. */
 static PIO_ALWAYS_INLINE __m512 pio_exp2_split(__m512 x, __m512 *f) {
     x = _mm512_max_ps(x, _mm512_set1_ps(-200.0f));
     __m512 whole = _mm512_roundscale_ps(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
