@@ -41,7 +41,8 @@ pio_status pio_fail_prefix(pio_error *error, const char *format, ...) {
     int n = vsnprintf(error->text, sizeof error->text, format, args);
     va_end(args);
     if (n < 0) n = 0;
-    if ((size_t)n < sizeof error->text) snprintf(error->text + n, sizeof error->text - (size_t)n, ": %s", rest);
+    size_t used = PIO_MIN((size_t)n, sizeof error->text - 1), room = sizeof error->text - used;
+    snprintf(error->text + used, room, ": %.*s", (int)(room > 3 ? room - 3 : 0), rest);
     return error->status;
 }
 

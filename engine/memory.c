@@ -62,7 +62,8 @@ pio_status pio_model_plan_memory(pio_model *model, pio_error *error) {
     if (*context > known)
         return pio_fail(error, PIO_INVALID_ARGUMENT, "--context %d is more than the %d positions that '%s' knows",
                         *context, known, model->directory);
-    if (!*context) *context = fitting_context(model, PIO_MIN(known, DEFAULT_CONTEXT), fixed, budget.free_bytes);
+    int32_t wanted = model->options.most_context ? model->options.most_context : DEFAULT_CONTEXT;
+    if (!*context) *context = fitting_context(model, PIO_MIN(known, wanted), fixed, budget.free_bytes);
     model->n_pages = pages_for(model, *context);
     plan->cache = all_cache_bytes(model, model->n_pages);
     pio_step_limits limits = pio_model_step_limits(model);

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/source.h"
 #include "engine/step.h"
 #include "kernels/kv_cache/kv_cache.h"
 
@@ -49,6 +50,14 @@ static void set_dtypes(pio_model *model) {
     pio_spec_set_dtypes(&model->spec, matrices, matrices == PIO_DTYPE_Q4 ? PIO_DTYPE_Q8 : matrices);
 }
 
+/* A plan needs no weights, and dummies replace them. */
+static pio_status open_checkpoint(pio_model *model, pio_error *error) {
+    if (model->options.dummy_weights) return PIO_OK;
+    pio_status status = pio_checkpoint_open(model->directory, &model->checkpoint, error);
+    if (status == PIO_NOT_FOUND && model->options.config_only) return PIO_OK;
+    return status ? status : pio_source_check(model, error);
+}
+
 static pio_status build_graphs(pio_model *model, pio_error *error) {
     model->spec.page_tokens = PIO_KV_PAGE_TOKENS;
     model->family->build(&model->config, &model->spec);
@@ -57,6 +66,8 @@ static pio_status build_graphs(pio_model *model, pio_error *error) {
     model->states = (pio_states){pio_spec_state(&model->spec, "hidden"), pio_spec_state(&model->spec, "logits"),
                                  pio_spec_state(&model->spec, "slots"), pio_spec_state(&model->spec, "ring")};
     set_dtypes(model);
+    status = open_checkpoint(model, error);
+    if (status) return status;
     status = pio_fuse(&model->spec, &model->selector, error);
     if (!status) status = pio_verify(&model->spec, error);
     if (!status) status = pio_choose_layouts(&model->spec, &model->selector, error);
@@ -114,6 +125,7 @@ void pio_model_close(pio_model *model) {
     pio_model_release(model);
     pio_spec_free(&model->spec);
     pio_device_destroy(model->chosen.device);
+    pio_checkpoint_close(model->checkpoint);
     free(model->directory);
     free(model);
 }

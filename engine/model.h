@@ -6,6 +6,7 @@
 #include "engine/device.h"
 #include "engine/options.h"
 #include "graph/plan.h"
+#include "io/checkpoint.h"
 #include "models/model.h"
 #include "models/states.h"
 
@@ -33,6 +34,7 @@ typedef struct pio_model {
     char *directory;
     const pio_model_family *family;
     pio_any_config config;
+    pio_checkpoint *checkpoint; /* NULL: none, or dummy weights */
     pio_engine_options options; /* with the automatic values filled in */
     pio_chosen_device chosen;
     pio_selector selector;

@@ -17,6 +17,7 @@ typedef struct pio_engine_options {
     pio_dtype weights;           /* PIO_DTYPE_BF16: as stored; PIO_DTYPE_Q8, PIO_DTYPE_Q4: quantised on load */
     bool compute_f32;            /* float32 activations, cache and sums, for checking */
     int32_t context;             /* tokens of one sequence; 0: the least of what the model knows, 32768 and what fits */
+    int32_t most_context;        /* without `context`: a bound lower than 32768; 0: none */
     int32_t chunk;               /* most tokens of a step; 0: 512 */
     int32_t max_sequences;       /* generating at once; 0: 1 */
     const char *kernels;         /* forced rows, as PIO_KERNEL; NULL: none */

@@ -1,0 +1,179 @@
+/* logits: token ids in, float32 logits of every token out, through the cache in steps of any size. */
+#include <errno.h>
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "apps/cli/cli.h"
+#include "engine/step.h"
+#include "io/file.h"
+#include "io/safetensors_writer.h"
+
+enum { IDS_LIMIT_BYTES = 64 << 20 };
+
+/* The sequence that is being fed: its ids, those to come included, and its pages. */
+typedef struct feeder {
+    pio_model *model;
+    int32_t *ids;
+    int32_t n_given, n_all, n_fed;
+    int32_t *pages;
+    int32_t n_pages, step;
+    pio_safetensors_writer *writer;
+} feeder;
+
+/* ---- ids ---- */
+
+static pio_status add_id(feeder *f, long long id, pio_error *error) {
+    if (id < 0 || id > INT32_MAX)
+        return pio_fail(error, PIO_INVALID_ARGUMENT, "token id %lld at position %d is outside every vocabulary", id,
+                        f->n_given);
+    int32_t *grown = realloc(f->ids, sizeof *f->ids * ((size_t)f->n_given + 1));
+    if (!grown) return pio_fail_memory(error, "the token ids", sizeof *f->ids * (size_t)f->n_given);
+    f->ids = grown;
+    f->ids[f->n_given++] = (int32_t)id;
+    return PIO_OK;
+}
+
+static pio_status parse_ids(feeder *f, const char *text, pio_error *error) {
+    pio_status status = PIO_OK;
+    for (const char *at = text; *at && !status;) {
+        char *end;
+        errno = 0;
+        long long id = strtoll(at, &end, 10);
+        if (end == at || errno || (*end && *end != ','))
+            return pio_fail(error, PIO_INVALID_ARGUMENT, "--ids takes whole numbers separated by commas, not '%.40s'",
+                            at);
+        status = add_id(f, id, error);
+        at = *end ? end + 1 : end;
+    }
+    return status;
+}
+
+static pio_status read_ids(feeder *f, const char *path, pio_error *error) {
+    char *text;
+    size_t bytes;
+    pio_status status = pio_file_read_text(path, IDS_LIMIT_BYTES, &text, &bytes, error);
+    if (status) return status;
+    json_error_t where;
+    json_t *array = json_loadb(text, bytes, 0, &where), *item;
+    free(text);
+    if (!json_is_array(array)) {
+        json_decref(array);
+        return pio_fail(error, PIO_CORRUPT, "'%s': not a JSON array of token ids", path);
+    }
+    size_t i;
+    json_array_foreach(array, i, item) {
+        if (!status && !json_is_integer(item))
+            status = pio_fail(error, PIO_CORRUPT, "'%s': entry %zu is not a whole number", path, i);
+        if (!status) status = add_id(f, json_integer_value(item), error);
+    }
+    json_decref(array);
+    return status;
+}
+
+/* ---- steps ---- */
+
+static pio_status write_logits(feeder *f, int32_t first_row, int32_t n_rows, pio_error *error) {
+    const uint64_t row_bytes = sizeof(float) * (uint64_t)f->model->config.common.vocab_size;
+    pio_status status = PIO_OK;
+    for (int32_t at = 0; at < n_rows && !status; at += PIO_HEAD_ROWS) {
+        pio_step_out outs[PIO_HEAD_ROWS];
+        int32_t n = PIO_MIN(PIO_HEAD_ROWS, n_rows - at);
+        uint64_t number;
+        for (int32_t i = 0; i < n; i++) outs[i] = (pio_step_out){.row = at + i, .slot = -1};
+        status = pio_step_head(f->model, outs, n, &number, error);
+        if (!status) status = pio_step_wait(f->model, number, error);
+        for (int32_t i = 0; i < n && !status; i++) {
+            if (first_row + at + i >= f->n_given) break; /* the continuation's logits are not asked for */
+            status = pio_safetensors_writer_write(f->writer, 0, row_bytes * (uint64_t)(first_row + at + i),
+                                                  pio_step_logits(f->model, i), row_bytes, error);
+        }
+    }
+    return status;
+}
+
+/* Feeds the next n ids and writes their logits. */
+static pio_status feed(feeder *f, int32_t n, pio_error *error) {
+    const pio_step_item item = {f->ids + f->n_fed, n, f->n_fed, f->pages, f->n_pages};
+    pio_status status = pio_step_body(f->model, &item, 1, error);
+    if (!status) status = write_logits(f, f->n_fed, n, error);
+    f->n_fed += n;
+    return status;
+}
+
+/* The most likely token after the newest row, of equals the lowest. */
+static int32_t best_token(const feeder *f, int32_t out) {
+    const float *logits = pio_step_logits(f->model, out);
+    int32_t best = 0;
+    for (int32_t i = 1; i < f->model->config.common.vocab_size; i++)
+        if (logits[i] > logits[best]) best = i;
+    return best;
+}
+
+static pio_status run_steps(feeder *f, pio_error *error) {
+    pio_status status = PIO_OK;
+    int32_t last = 0;
+    while (f->n_fed < f->n_all && !status) {
+        if (cli_interrupted()) return pio_fail(error, PIO_CANCELLED, "interrupted");
+        bool given = f->n_fed < f->n_given;
+        int32_t n = given ? PIO_MIN(f->step, f->n_given - f->n_fed) : 1;
+        if (!given) f->ids[f->n_fed] = last;
+        if (!given && f->n_fed + 1 == f->n_all) break; /* the last token is known: nothing follows */
+        status = feed(f, n, error);
+        if (!status) last = best_token(f, (n - 1) % PIO_HEAD_ROWS);
+    }
+    return status;
+}
+
+static pio_status create_output(feeder *f, const char *path, pio_error *error) {
+    const pio_safetensors_spec tensors[] = {
+        {"logits", PIO_STORED_F32, 2, {(uint64_t)f->n_given, (uint64_t)f->model->config.common.vocab_size}},
+        {"greedy_ids", PIO_STORED_I32, 1, {(uint64_t)f->n_all}},
+    };
+    return pio_safetensors_writer_create(path, tensors, f->n_all > f->n_given ? 2 : 1, NULL, 0, &f->writer, error);
+}
+
+static pio_status prepare(feeder *f, const cli_options *options, pio_error *error) {
+    pio_status status = pio_check_prompt(f->model, f->ids, f->n_given, error);
+    if (status) return status;
+    f->n_all = f->n_given + options->greedy;
+    f->n_pages = PIO_CEIL_DIV(f->n_all, f->model->spec.page_tokens);
+    f->step = options->step ? PIO_MIN(options->step, f->model->options.chunk) : f->model->options.chunk;
+    int32_t *grown = realloc(f->ids, sizeof *f->ids * ((size_t)f->n_all + 1));
+    if (grown) f->ids = grown;
+    f->pages = malloc(sizeof *f->pages * (size_t)f->n_pages);
+    if (!grown || !f->pages) return pio_fail_memory(error, "the token ids", sizeof *f->ids * (size_t)f->n_all);
+    for (int32_t i = 0; i < f->n_pages; i++) f->pages[i] = 1 + i;
+    return create_output(f, options->out, error);
+}
+
+static pio_status check_options(const cli_options *options, pio_error *error) {
+    if (!options->out) return pio_fail(error, PIO_INVALID_ARGUMENT, "logits wants --out FILE: where to write");
+    if (!options->ids == !options->ids_file)
+        return pio_fail(error, PIO_INVALID_ARGUMENT,
+                        "logits wants the token ids: either --ids 1,2,3 or --ids-file FILE");
+    if (options->n_images)
+        return pio_fail(error, PIO_UNSUPPORTED, "'%s' is a model without eyes: leave --image out", options->model);
+    return PIO_OK;
+}
+
+int cli_logits(const cli_options *options) {
+    pio_error error = {0};
+    feeder f = {0};
+    cli_options adjusted = *options;
+    pio_status status = check_options(options, &error);
+    if (!status) status = options->ids ? parse_ids(&f, options->ids, &error) : read_ids(&f, options->ids_file, &error);
+    if (!adjusted.engine.context) adjusted.engine.context = PIO_MAX(1, f.n_given + options->greedy);
+    cli_catch_interrupt();
+    if (!status) status = cli_open_model(&adjusted, false, &f.model, &error);
+    if (!status) status = prepare(&f, options, &error);
+    if (!status) status = run_steps(&f, &error);
+    if (!status && f.n_all > f.n_given)
+        status = pio_safetensors_writer_write(f.writer, 1, 0, f.ids, sizeof *f.ids * (uint64_t)f.n_all, &error);
+    if (!status) status = pio_safetensors_writer_finish(f.writer, &error);
+    pio_safetensors_writer_destroy(f.writer);
+    pio_model_close(f.model);
+    free(f.ids);
+    free(f.pages);
+    return status ? cli_refuse(&error) : EXIT_DONE;
+}

@@ -1,0 +1,114 @@
+/* plan: the memory that a model will need and the kernel of every op, without reading weights. */
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "apps/cli/cli.h"
+
+/* A kernel and how often a step runs it. */
+typedef struct use {
+    const pio_row *row;
+    int count;
+} use;
+
+enum { MAX_USES = 64 };
+
+static int count_uses(const pio_plan *plan, use uses[MAX_USES]) {
+    int n = 0;
+    for (int32_t i = 0; i < plan->n_nodes; i++) {
+        int j = 0;
+        while (j < n && uses[j].row != plan->nodes[i].row) j++;
+        if (j == MAX_USES) continue;
+        if (j == n) uses[n++] = (use){plan->nodes[i].row, 0};
+        uses[j].count++;
+    }
+    return n;
+}
+
+static json_t *kernels_of(const pio_plan *plan) {
+    use uses[MAX_USES];
+    int n = count_uses(plan, uses);
+    json_t *array = json_array();
+    char name[PIO_ROW_NAME_BYTES];
+    for (int i = 0; i < n; i++)
+        json_array_append_new(array, json_pack("{s:s, s:s, s:i}", "op", pio_op_get(uses[i].row->op)->name, "kernel",
+                                               pio_row_name(uses[i].row, name), "count", uses[i].count));
+    return array;
+}
+
+static json_t *steps_of(const pio_model *model) {
+    const struct {
+        const char *name;
+        const pio_bucket *bucket;
+    } steps[] = {{"decode", &model->body.items[0]},
+                 {"prefill", &model->body.items[model->body.n - 1]},
+                 {"head", &model->head.items[0]}};
+    json_t *array = json_array();
+    for (size_t i = 0; i < PIO_COUNT(steps); i++)
+        json_array_append_new(array, json_pack("{s:s, s:i, s:i, s:o}", "step", steps[i].name, "rows",
+                                               steps[i].bucket->bound, "dispatches", steps[i].bucket->plan.n_nodes,
+                                               "kernels", kernels_of(&steps[i].bucket->plan)));
+    return array;
+}
+
+static json_t *as_json(const pio_model *model) {
+    const pio_memory_plan *m = &model->memory_plan;
+    const pio_chosen_device *chosen = &model->chosen;
+    json_t *memory = json_pack("{s:I, s:I, s:I, s:I, s:I}", "weights", (json_int_t)m->weights, "kv_cache",
+                               (json_int_t)m->cache, "workspace", (json_int_t)m->workspace, "states",
+                               (json_int_t)m->states, "total", (json_int_t)m->total);
+    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:i, s:i, s:o, s:o}", "model", model->directory, "family",
+                     model->family->product, "backend", pio_backend_name(chosen->caps.backend), "device",
+                     chosen->caps.name, "weights", pio_dtype_name(model->options.weights), "context",
+                     model->options.context, "page_tokens", model->spec.page_tokens, "memory_bytes", memory, "steps",
+                     steps_of(model));
+}
+
+static void print_text(const pio_model *model) {
+    const pio_memory_plan *m = &model->memory_plan;
+    printf("model      %s (%s), %d layers\n", model->directory, model->family->product, model->config.common.n_layers);
+    printf("context    %d tokens in pages of %d\n", model->options.context, model->spec.page_tokens);
+    printf("memory     weights %.1f MB (%s), KV cache %.1f MB, workspace %.1f MB, states %.1f MB: %.1f MB in all\n",
+           (double)m->weights / 1e6, pio_dtype_name(model->options.weights), (double)m->cache / 1e6,
+           (double)m->workspace / 1e6, (double)m->states / 1e6, (double)m->total / 1e6);
+    json_t *steps = steps_of(model), *step, *kernel;
+    size_t i, j;
+    json_array_foreach(steps, i, step) {
+        printf("%-10s %lld rows, %lld dispatches\n", json_string_value(json_object_get(step, "step")),
+               json_integer_value(json_object_get(step, "rows")),
+               json_integer_value(json_object_get(step, "dispatches")));
+        json_array_foreach(json_object_get(step, "kernels"), j, kernel) {
+            printf("           %4lld x %s\n", json_integer_value(json_object_get(kernel, "count")),
+                   json_string_value(json_object_get(kernel, "kernel")));
+        }
+    }
+    json_decref(steps);
+}
+
+static void print_graphs(const pio_model *model) {
+    for (int32_t g = 0; g < model->spec.n_graphs; g++) {
+        size_t bytes = pio_graph_dump(&model->spec, &model->spec.graphs[g], NULL, 0) + 1;
+        char *text = malloc(bytes);
+        if (!text) return;
+        pio_graph_dump(&model->spec, &model->spec.graphs[g], text, bytes);
+        fputs(text, stdout);
+        free(text);
+    }
+}
+
+int cli_plan(const cli_options *options) {
+    pio_error error = {0};
+    pio_model *model = NULL;
+    if (cli_open_model(options, true, &model, &error)) return cli_refuse(&error);
+    if (options->json) {
+        json_t *json = as_json(model);
+        json_dumpf(json, stdout, JSON_INDENT(2));
+        putchar('\n');
+        json_decref(json);
+    } else {
+        print_text(model);
+    }
+    if (options->graph) print_graphs(model);
+    pio_model_close(model);
+    return EXIT_DONE;
+}

@@ -1,0 +1,24 @@
+/* What `run` and `chat` share: sampling from the options, and an answer streamed to stdout. */
+#ifndef PIO_APPS_CLI_SPEAK_H
+#define PIO_APPS_CLI_SPEAK_H
+
+#include "apps/cli/cli.h"
+#include "engine/answer.h"
+
+typedef struct cli_speaker {
+    pio_speaker *speaker;
+    const cli_options *options;
+    pio_sampling sampling; /* the checkpoint's, with the options over it */
+    pio_logit_bias biases[CLI_MAX_BIASES];
+} cli_speaker;
+
+pio_status cli_speaker_open(const cli_options *options, cli_speaker *out, pio_error *error);
+void cli_speaker_close(cli_speaker *speaker);
+
+/* {"messages": [...]} of the system message (if any) and what is in `messages`; a new reference. */
+json_t *cli_chat_input(const cli_speaker *speaker, json_t *messages);
+
+/* Renders, runs and prints the answer as it comes, then a newline. *answer is freed by the caller. */
+pio_status cli_say(cli_speaker *speaker, json_t *input, pio_answer *answer, pio_error *error);
+
+#endif

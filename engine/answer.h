@@ -1,0 +1,54 @@
+/* From messages to text: a model with its tokenizer, chat template and defaults. One thread at a time. */
+#ifndef PIO_ENGINE_ANSWER_H
+#define PIO_ENGINE_ANSWER_H
+
+#include <jansson.h>
+
+#include "engine/request.h"
+#include "text/chat.h"
+#include "text/tokenizer.h"
+
+enum { PIO_MAX_END_IDS = 16 };
+
+typedef struct pio_speaker {
+    pio_engine *engine;
+    pio_tokenizer *tokenizer;
+    pio_chat_template *chat; /* NULL: the directory has none */
+    pio_sampling sampling;   /* of generation_config.json */
+    int32_t end_ids[PIO_MAX_END_IDS];
+    int32_t n_end_ids;
+} pio_speaker;
+
+/* Opens tokenizer, template and defaults beside the loaded model, which the speaker then owns. */
+pio_status pio_speaker_create(pio_model *model, pio_speaker **out, pio_error *error);
+void pio_speaker_destroy(pio_speaker *speaker);
+
+/* One text to be made. */
+typedef struct pio_answer {
+    /* Set by the caller; borrowed. */
+    pio_sampling sampling;
+    int32_t max_tokens;       /* 0: until the context is full */
+    const char *const *stops; /* the text ends before any of these */
+    int32_t n_stops;
+    /* Whole UTF-8 characters as they come; false stops. NULL: nobody listens. */
+    bool (*on_text)(void *user, const char *text, size_t bytes);
+    void *user;
+
+    /* Set by the run. */
+    char *text; /* all of it; freed by pio_answer_free */
+    size_t text_bytes;
+    int32_t n_prompt;
+    pio_request request; /* counts, times and the reason of the end */
+} pio_answer;
+
+void pio_answer_free(pio_answer *answer);
+
+/* The prompt of a chat: {"messages": [...], ...} through the template, then the tokenizer. The caller frees *ids. */
+pio_status pio_speaker_render(const pio_speaker *speaker, json_t *input, int32_t **ids, int32_t *n_ids,
+                              pio_error *error);
+
+/* Continues the prompts, all together. */
+pio_status pio_speaker_run(pio_speaker *speaker, const int32_t *const *prompts, const int32_t *n_prompts,
+                           pio_answer *answers, int32_t n, bool (*cancelled)(void *), void *user, pio_error *error);
+
+#endif

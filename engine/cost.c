@@ -1,0 +1,43 @@
+#include "engine/cost.h"
+
+#include <string.h>
+
+#include "graph/passes.h"
+
+typedef struct counter {
+    const pio_model *model;
+    uint64_t n_sequences, n_tokens, context, n_outs;
+} counter;
+
+static void add_linear(const counter *c, const pio_tensor_info *stored, bool head, pio_cost *cost) {
+    const pio_weight *weight = &c->model->spec.weights[stored->index];
+    uint64_t rows = c->n_sequences * (head ? c->n_outs : c->n_tokens);
+    cost->ops += 2 * (uint64_t)weight->rows * (uint64_t)weight->cols * rows;
+    cost->bytes += pio_model_weight_bytes(c->model, stored->index);
+}
+
+static void add_attention(const counter *c, const pio_node *node, int32_t cache, pio_cost *cost) {
+    uint64_t keys =
+        c->n_tokens * c->context + c->n_tokens * (c->n_tokens + 1) / 2; /* visible, summed over the tokens */
+    cost->ops += c->n_sequences * 2 * (uint64_t)node->attrs.n_heads * 2 * (uint64_t)node->attrs.head_dim * keys;
+    uint64_t page = pio_model_cache_bytes(c->model, cache, 2) - pio_model_cache_bytes(c->model, cache, 1);
+    cost->bytes += c->n_sequences * page * c->context / (uint64_t)c->model->spec.page_tokens;
+}
+
+pio_cost pio_step_cost(const pio_model *model, int32_t n_sequences, int32_t n_tokens, int32_t context, int32_t n_outs) {
+    const counter c = {model, (uint64_t)n_sequences, (uint64_t)n_tokens, (uint64_t)context, (uint64_t)n_outs};
+    pio_cost cost = {0};
+    for (int32_t g = 0; g < model->spec.n_graphs; g++) {
+        const pio_graph *graph = &model->spec.graphs[g];
+        bool head = !strcmp(graph->name, "head");
+        for (int32_t i = 0; i < graph->n_nodes && (!head || n_outs); i++) {
+            const pio_node *node = &graph->nodes[i];
+            const pio_tensor_info *stored = pio_node_stored(graph, node);
+            if (!strcmp(pio_op_get(node->op)->family, "linear"))
+                add_linear(&c, stored, head, &cost);
+            else if (node->op == PIO_OP_ATTENTION)
+                add_attention(&c, node, stored->index, &cost);
+        }
+    }
+    return cost;
+}

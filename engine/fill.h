@@ -1,0 +1,20 @@
+/* Filling weights on the device, in units of some rows that the threads share. What fills them differs (a checkpoint,
+ * the cache of quantised weights, random numbers); how they are packed, counted and cancelled is here. */
+#ifndef PIO_ENGINE_FILL_H
+#define PIO_ENGINE_FILL_H
+
+#include "engine/model.h"
+
+/* Rows [first_row, first_row + n_rows) of a weight; n_rows is a multiple of 16 but for the last ones. */
+typedef struct pio_fill_unit {
+    int32_t weight, first_row, n_rows;
+} pio_fill_unit;
+
+/* Makes the unit's rows in canonical form into rows->codes, ->subs and ->scales, which hold them. Called by several
+ * threads at once, each with its own `rows`. */
+typedef pio_status (*pio_fill_rows)(void *user, const pio_fill_unit *unit, pio_canonical *rows, pio_error *error);
+
+/* Fills all weights. `what` names the work for the progress report. */
+pio_status pio_fill(pio_model *model, const char *what, pio_fill_rows rows, void *user, pio_error *error);
+
+#endif

@@ -1,0 +1,217 @@
+/* Loading a checkpoint: rows are read from the mapped files, quantised where the user asked for it, packed, and the
+ * mapped pages given back at once, so that the peak stays near the packed size. Quantised rows may come from the cache,
+ * or go there on the way. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/fill.h"
+#include "engine/source.h"
+#include "io/quant_cache.h"
+#include "kernels/dtype/quantize.h"
+
+enum { CACHE_FORMAT = 1, PLANES = 3 }; /* raise the format when canonical bytes change their meaning */
+
+typedef struct loader {
+    pio_model *model;
+    const pio_stored_tensor **parts; /* [spec.n_parts] */
+    pio_safetensors *cached;         /* NULL: nothing usable */
+    pio_safetensors_writer *writer;  /* NULL: nothing is kept */
+    int32_t *first_plane; /* [spec.n_weights]: index of its codes among the cache file's tensors, -1: not there */
+} loader;
+
+static bool is_quantised(const pio_weight *weight) {
+    return weight->dtype == PIO_DTYPE_Q8 || weight->dtype == PIO_DTYPE_Q4;
+}
+
+/* ---- the cache ---- */
+
+static const char *const plane_names[PLANES] = {"codes", "subs", "scales"};
+
+static uint64_t plane_bytes(int plane, const pio_weight *weight, int32_t rows) {
+    if (plane == 0) return pio_canonical_code_bytes(weight->dtype, rows, weight->cols);
+    if (plane == 1) return pio_canonical_sub_bytes(weight->dtype, rows, weight->cols);
+    return pio_canonical_scale_bytes(weight->dtype, rows, weight->cols);
+}
+
+static void *plane_of(const pio_canonical *rows, int plane) {
+    void *const planes[PLANES] = {rows->codes, rows->subs, rows->scales};
+    return planes[plane];
+}
+
+/* Whether the cached file has every plane of every quantised weight in its size. */
+static bool cache_is_whole(const loader *l) {
+    char name[160];
+    for (int32_t i = 0; i < l->model->spec.n_weights; i++) {
+        const pio_weight *weight = &l->model->spec.weights[i];
+        for (int plane = 0; plane < PLANES && is_quantised(weight); plane++) {
+            uint64_t bytes = plane_bytes(plane, weight, weight->rows);
+            snprintf(name, sizeof name, "%s.%s", weight->name, plane_names[plane]);
+            const pio_stored_tensor *tensor = pio_safetensors_find(l->cached, name);
+            if (bytes && (!tensor || tensor->bytes != bytes)) return false;
+        }
+    }
+    return true;
+}
+
+static pio_status begin_writing(loader *l, const pio_quant_cache_key *key, pio_error *error) {
+    const pio_spec *spec = &l->model->spec;
+    size_t n = 0, most = (size_t)spec->n_weights * PLANES;
+    pio_safetensors_spec *tensors = calloc(most + 1, sizeof *tensors);
+    char(*names)[160] = calloc(most + 1, sizeof *names);
+    pio_status status = tensors && names ? PIO_OK : pio_fail_memory(error, "the cache", most * sizeof *tensors);
+    for (int32_t i = 0; i < spec->n_weights && !status; i++) {
+        const pio_weight *weight = &spec->weights[i];
+        l->first_plane[i] = is_quantised(weight) ? (int32_t)n : -1;
+        for (int plane = 0; plane < PLANES && is_quantised(weight); plane++) {
+            if (!plane_bytes(plane, weight, weight->rows)) continue;
+            snprintf(names[n], sizeof names[n], "%s.%s", weight->name, plane_names[plane]);
+            tensors[n] = (pio_safetensors_spec){.name = names[n],
+                                                .dtype = PIO_STORED_U8,
+                                                .rank = 2,
+                                                .dims = {(uint64_t)weight->rows, plane_bytes(plane, weight, 1)}};
+            n++;
+        }
+    }
+    if (!status) status = pio_quant_cache_begin(key, tensors, n, &l->writer, error);
+    free(tensors);
+    free(names);
+    return status;
+}
+
+/* A cache that cannot be used or written is a note, never a failure. */
+static void open_cache(loader *l) {
+    const pio_model *model = l->model;
+    pio_error why = {0};
+    if (!model->options.cache_directory || model->options.weights == PIO_DTYPE_BF16) return;
+    const pio_quant_cache_key key = {model->options.cache_directory, model->checkpoint,
+                                     pio_dtype_name(model->options.weights), CACHE_FORMAT};
+    pio_status status = pio_quant_cache_open(&key, &l->cached, &why);
+    if (!status && cache_is_whole(l)) return;
+    pio_safetensors_close(l->cached);
+    l->cached = NULL;
+    if (begin_writing(l, &key, &why)) pio_model_note(model, true, "quantised weights are not kept: %s", why.text);
+}
+
+static void close_cache(loader *l, pio_status status) {
+    pio_error why = {0};
+    if (l->writer && !status && pio_safetensors_writer_finish(l->writer, &why))
+        pio_model_note(l->model, true, "quantised weights are not kept: %s", why.text);
+    pio_safetensors_writer_destroy(l->writer);
+    pio_safetensors_close(l->cached);
+}
+
+static void read_cached(const loader *l, const pio_fill_unit *unit, pio_canonical *rows) {
+    const pio_weight *weight = &l->model->spec.weights[unit->weight];
+    for (int plane = 0; plane < PLANES; plane++) {
+        char name[160];
+        snprintf(name, sizeof name, "%s.%s", weight->name, plane_names[plane]);
+        uint64_t row_bytes = plane_bytes(plane, weight, 1), bytes = row_bytes * (uint64_t)unit->n_rows;
+        if (!bytes) continue;
+        const pio_stored_tensor *tensor = pio_safetensors_find(l->cached, name);
+        uint64_t at = row_bytes * (uint64_t)unit->first_row;
+        memcpy(plane_of(rows, plane), (const char *)tensor->data + at, bytes);
+        pio_file_release(tensor->file, tensor->offset + at, bytes);
+    }
+}
+
+static pio_status write_cached(const loader *l, const pio_fill_unit *unit, const pio_canonical *rows,
+                               pio_error *error) {
+    const pio_weight *weight = &l->model->spec.weights[unit->weight];
+    size_t tensor = (size_t)l->first_plane[unit->weight];
+    pio_status status = PIO_OK;
+    for (int plane = 0; plane < PLANES && !status; plane++) {
+        uint64_t row_bytes = plane_bytes(plane, weight, 1);
+        if (!row_bytes) continue;
+        status = pio_safetensors_writer_write(l->writer, tensor++, row_bytes * (uint64_t)unit->first_row,
+                                              plane_of(rows, plane), row_bytes * (uint64_t)unit->n_rows, error);
+    }
+    return status;
+}
+
+/* ---- rows of the checkpoint ---- */
+
+static pio_status not_finite(const loader *l, const pio_fill_unit *unit, int32_t row, int32_t col, pio_error *error) {
+    const pio_source_row at = pio_source_find(l->model, l->parts, unit->weight, unit->first_row + row);
+    return pio_fail(error, PIO_CORRUPT,
+                    "'%s': tensor '%s' holds a value that is not finite (NaN or infinity) in column %d: the checkpoint "
+                    "is damaged, download it again",
+                    l->model->directory, at.tensor->name, col);
+}
+
+/* Copies or converts the unit's rows to the stored type; quantised rows go through float32. */
+static pio_status read_rows(const loader *l, const pio_fill_unit *unit, pio_canonical *rows, pio_error *error) {
+    const int32_t cols = rows->cols;
+    for (int32_t r = 0; r < unit->n_rows; r++) {
+        const pio_source_row row = pio_source_find(l->model, l->parts, unit->weight, unit->first_row + r);
+        int32_t bad = -1;
+        if (rows->dtype == PIO_DTYPE_BF16) {
+            uint16_t *out = (uint16_t *)rows->codes + (size_t)r * (size_t)cols;
+            pio_source_read_bf16(&row, cols, out);
+            bad = pio_find_nonfinite_bf16(out, cols);
+        } else if (rows->dtype == PIO_DTYPE_F32) {
+            float *out = (float *)rows->codes + (size_t)r * (size_t)cols;
+            pio_source_read_f32(&row, cols, out);
+            bad = pio_find_nonfinite_f32(out, cols);
+        } else {
+            bad = pio_quantize_row(row.data, row.tensor->dtype, cols, rows, r);
+        }
+        if (bad >= 0) return not_finite(l, unit, r, bad, error);
+    }
+    return PIO_OK;
+}
+
+/* Gives back the mapped pages behind the unit: of each part that it draws from, one run of bytes. */
+static void release_rows(const loader *l, const pio_fill_unit *unit) {
+    const pio_weight *weight = &l->model->spec.weights[unit->weight];
+    for (int32_t part = 0; part < weight->n_parts; part++) {
+        const pio_stored_tensor *tensor = l->parts[weight->first_part + part];
+        uint64_t row_bytes = (uint64_t)weight->cols * pio_stored_dtype_bits(tensor->dtype) / 8, from = UINT64_MAX,
+                 to = 0;
+        for (int32_t r = 0; r < unit->n_rows; r++) {
+            const pio_source_row row = pio_source_find(l->model, l->parts, unit->weight, unit->first_row + r);
+            if (row.tensor != tensor) continue;
+            uint64_t at = (uint64_t)((const char *)row.data - (const char *)tensor->data);
+            from = PIO_MIN(from, at);
+            to = PIO_MAX(to, at + row_bytes);
+        }
+        if (from < to) pio_file_release(tensor->file, tensor->offset + from, to - from);
+    }
+}
+
+static pio_status fill_rows(void *user, const pio_fill_unit *unit, pio_canonical *rows, pio_error *error) {
+    const loader *l = user;
+    const pio_weight *weight = &l->model->spec.weights[unit->weight];
+    if (weight->kind == PIO_WEIGHT_VALUES) {
+        memcpy(rows->codes, weight->values, sizeof *weight->values * (size_t)weight->cols);
+        return PIO_OK;
+    }
+    if (l->cached && is_quantised(weight)) {
+        read_cached(l, unit, rows);
+        return PIO_OK;
+    }
+    pio_status status = read_rows(l, unit, rows, error);
+    release_rows(l, unit);
+    if (status || !l->writer || !is_quantised(weight)) return status;
+    return write_cached(l, unit, rows, error);
+}
+
+pio_status pio_model_fill_weights(pio_model *model, pio_error *error) {
+    const pio_spec *spec = &model->spec;
+    loader l = {.model = model};
+    l.parts = calloc((size_t)spec->n_parts + 1, sizeof *l.parts);
+    l.first_plane = calloc((size_t)spec->n_weights + 1, sizeof *l.first_plane);
+    pio_status status = l.parts && l.first_plane
+                            ? PIO_OK
+                            : pio_fail_memory(error, "the loader's tables", sizeof *l.parts * (size_t)spec->n_parts);
+    for (int32_t i = 0; i < spec->n_parts && !status; i++)
+        l.parts[i] = pio_checkpoint_find(model->checkpoint, spec->parts[i].tensor);
+    if (!status) {
+        open_cache(&l);
+        status = pio_fill(model, l.cached ? "reading quantised weights" : "loading weights", fill_rows, &l, error);
+        close_cache(&l, status);
+    }
+    free(l.parts);
+    free(l.first_plane);
+    return status;
+}

@@ -1,0 +1,112 @@
+#include "engine/source.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { INTERLEAVE_BLOCK = 16 }; /* rows of gate, then as many of up: as kernels/linear reads them */
+
+static pio_status check_part(const pio_model *model, const pio_weight *weight, const pio_weight_part *part,
+                             bool *is_bf16, pio_error *error) {
+    const pio_stored_tensor *tensor = pio_checkpoint_find(model->checkpoint, part->tensor);
+    char shape[128], wanted[64];
+    if (!tensor)
+        return pio_fail(error, PIO_NOT_FOUND,
+                        "'%s': tensor '%s' is missing: the checkpoint is incomplete or of another model",
+                        model->directory, part->tensor);
+    bool vector = weight->kind == PIO_WEIGHT_VECTOR;
+    bool fits = vector ? tensor->rank == 1 && tensor->dims[0] == (uint64_t)weight->cols
+                       : tensor->rank == 2 && tensor->dims[0] == (uint64_t)part->tensor_rows &&
+                             tensor->dims[1] == (uint64_t)weight->cols;
+    if (vector)
+        snprintf(wanted, sizeof wanted, "[%d]", weight->cols);
+    else
+        snprintf(wanted, sizeof wanted, "[%d, %d]", part->tensor_rows, weight->cols);
+    if (!fits)
+        return pio_fail(error, PIO_CORRUPT,
+                        "'%s': tensor '%s' has shape %s, but config.json asks for %s: they do not belong together",
+                        model->directory, part->tensor, pio_stored_tensor_shape(tensor, shape, sizeof shape), wanted);
+    if (tensor->dtype != PIO_STORED_BF16 && tensor->dtype != PIO_STORED_F16 && tensor->dtype != PIO_STORED_F32)
+        return pio_fail(error, PIO_UNSUPPORTED, "'%s': tensor '%s' holds %s; supported are BF16, F16 and F32",
+                        model->directory, part->tensor, pio_stored_dtype_name(tensor->dtype));
+    *is_bf16 &= tensor->dtype == PIO_STORED_BF16;
+    return PIO_OK;
+}
+
+static int by_name(const void *a, const void *b) {
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+static pio_status check_unknown(const pio_model *model, pio_error *error) {
+    const pio_spec *spec = &model->spec;
+    const char **known = malloc(sizeof *known * (size_t)PIO_MAX(1, spec->n_parts));
+    if (!known) return pio_fail_memory(error, "the names of tensors", sizeof *known * (size_t)spec->n_parts);
+    for (int32_t i = 0; i < spec->n_parts; i++) known[i] = spec->parts[i].tensor;
+    qsort(known, (size_t)spec->n_parts, sizeof *known, by_name);
+    pio_status status = PIO_OK;
+    for (size_t i = 0; i < pio_checkpoint_n_tensors(model->checkpoint) && !status; i++) {
+        const char *name = pio_checkpoint_tensor(model->checkpoint, i)->name;
+        if (bsearch(&name, known, (size_t)spec->n_parts, sizeof *known, by_name)) continue;
+        if (model->family->ignores(&model->config, name)) continue;
+        status = pio_fail(
+            error, PIO_UNSUPPORTED,
+            "'%s': tensor '%.100s' is not part of a %s model: the checkpoint is of another architecture or version",
+            model->directory, name, model->family->model_type);
+    }
+    free(known);
+    return status;
+}
+
+pio_status pio_source_check(pio_model *model, pio_error *error) {
+    pio_spec *spec = &model->spec;
+    for (int32_t i = 0; i < spec->n_weights; i++) {
+        pio_weight *weight = &spec->weights[i];
+        bool is_bf16 = true;
+        for (int32_t j = 0; j < weight->n_parts; j++) {
+            pio_status status = check_part(model, weight, &spec->parts[weight->first_part + j], &is_bf16, error);
+            if (status) return status;
+        }
+        if (weight->dtype == PIO_DTYPE_BF16 && !is_bf16) weight->dtype = PIO_DTYPE_F32;
+    }
+    return check_unknown(model, error);
+}
+
+/* Row `row` of a weight whose two parts of `half` rows take turns in blocks: *part and the row in it. */
+static int32_t interleaved_row(int32_t half, int32_t row, int32_t *part) {
+    int32_t block = row / (2 * INTERLEAVE_BLOCK), in_block = row % (2 * INTERLEAVE_BLOCK);
+    int32_t width = PIO_MIN(INTERLEAVE_BLOCK, half - block * INTERLEAVE_BLOCK);
+    *part = in_block >= width;
+    return block * INTERLEAVE_BLOCK + in_block - (*part ? width : 0);
+}
+
+pio_source_row pio_source_find(const pio_model *model, const pio_stored_tensor *const *tensors, int32_t index,
+                               int32_t row) {
+    const pio_weight *weight = &model->spec.weights[index];
+    const pio_weight_part *parts = &model->spec.parts[weight->first_part];
+    int32_t part = 0;
+    if (weight->interleaved)
+        row = interleaved_row(parts[0].rows, row, &part);
+    else
+        while (row >= parts[part].rows) row -= parts[part++].rows;
+    const pio_stored_tensor *tensor = tensors[weight->first_part + part];
+    uint64_t row_bytes = (uint64_t)weight->cols * (pio_stored_dtype_bits(tensor->dtype) / 8);
+    return (pio_source_row){tensor, (const char *)tensor->data + row_bytes * (uint64_t)(parts[part].first_row + row)};
+}
+
+void pio_source_read_f32(const pio_source_row *row, int32_t cols, float *out) {
+    const char *data = row->data;
+    if (row->tensor->dtype == PIO_STORED_F32) {
+        memcpy(out, data, sizeof *out * (size_t)cols);
+        return;
+    }
+    bool bf16 = row->tensor->dtype == PIO_STORED_BF16;
+    for (int32_t i = 0; i < cols; i++) {
+        uint16_t half;
+        memcpy(&half, data + 2 * (size_t)i, sizeof half);
+        out[i] = bf16 ? pio_bf16_to_f32(half) : pio_f16_to_f32(half);
+    }
+}
+
+void pio_source_read_bf16(const pio_source_row *row, int32_t cols, uint16_t *out) {
+    memcpy(out, row->data, sizeof *out * (size_t)cols);
+}
