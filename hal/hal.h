@@ -197,7 +197,8 @@ pio_status pio_queue_elapsed(pio_queue *queue, uint64_t number, uint64_t *ns,
 
 /* ---- the registry of drivers ---- */
 typedef struct pio_driver_options {
-    int n_threads; /* CPU: 0 means one a physical core, within affinity and cgroup quota */
+    int n_threads;         /* CPU: 0 means one a physical core, within affinity and cgroup quota */
+    uint32_t features_off; /* pio_feature bits that must not be used */
 } pio_driver_options;
 
 typedef struct pio_driver {

@@ -1,0 +1,14 @@
+/* The drivers, best first. A new backend is one line. */
+#include "hal/hal.h"
+
+#include "base/compiler.h"
+
+extern const pio_driver pio_cpu_driver;
+
+static const pio_driver *const drivers[] = {
+    &pio_cpu_driver,
+};
+
+const pio_driver *pio_driver_at(int index) {
+    return index >= 0 && (size_t)index < PIO_COUNT(drivers) ? drivers[index] : NULL;
+}
