@@ -13,10 +13,18 @@
 #define PIO_UNLIKELY(x)                     __builtin_expect(!!(x), 0)
 #define PIO_PREFETCH(address)               __builtin_prefetch(address)
 #define PIO_PREFETCH_L2(address)            __builtin_prefetch(address, 0, 2)
+#define PIO_PRAGMA(text)                    _Pragma(#text)
 #define PIO_ADD_OVERFLOWS(a, b, sum)        __builtin_add_overflow(a, b, sum)
 #define PIO_MUL_OVERFLOWS(a, b, product)    __builtin_mul_overflow(a, b, product)
 #else
 #error "Inference-PIO needs GCC or Clang: other compilers lack the extensions of base/compiler.h"
+#endif
+
+/* Before a loop of at most n rounds that is to be unrolled. */
+#ifdef __clang__
+#define PIO_UNROLL(n) PIO_PRAGMA(unroll)
+#else
+#define PIO_UNROLL(n) PIO_PRAGMA(GCC unroll n)
 #endif
 
 #define PIO_COUNT(array) (sizeof(array) / sizeof((array)[0]))

@@ -15,6 +15,9 @@
 
 #ifndef PIO_GLSL
 #include <stdbool.h>
+#include <stddef.h>
+
+#include "base/status.h"
 #endif
 
 #include "kernels/dialect/args.h"
@@ -47,14 +50,25 @@ static inline pio_i32 pio_linear_live(const pio_linear_args *a) {
     return live < a->rows ? live : a->rows;
 }
 
+struct pio_call;
+struct pio_worker;
+
+/* Takes the worker's next run of [0, total) as [*first, *end): long runs first, short ones of at least `least` last, so
+ * that memory is streamed in order and the workers still finish together. False: all are taken. */
+bool pio_linear_take_run(struct pio_worker *worker, pio_i32 total, pio_i32 least, pio_i32 *first, pio_i32 *end);
+
 enum { PIO_LINEAR_MAX_COLS = 29000 }; /* a panel of 8 rows and one row more in float32 fit a worker's scratch */
 
 /* match(): whole blocks of gate and up rows, and no more columns than the kernels' scratch holds. */
-struct pio_call;
 bool pio_linear_match(const struct pio_call *call);
 
 /* Fills the argument struct of any of the three ops. */
 void pio_linear_args_fill(const struct pio_call *call, pio_linear_args *args);
+
+/* The tiled int8 kernels: room for the activations in tiles, and two dispatches. */
+struct pio_recorder;
+size_t pio_linear_q_gemm_scratch(const struct pio_call *call);
+pio_status pio_linear_q_gemm_record(struct pio_recorder *recorder, const struct pio_call *call, pio_error *error);
 #endif
 
 #endif

@@ -1,0 +1,56 @@
+/* What becomes of the sums of 16 rows of w for one token: bias, residual, SwiGLU; for the AVX-512 kernels. */
+#ifndef PIO_KERNELS_LINEAR_LINEAR_FINISH_AVX512_H
+#define PIO_KERNELS_LINEAR_LINEAR_FINISH_AVX512_H
+
+#include <immintrin.h>
+
+#include "base/compiler.h"
+#include "kernels/linear/linear.h"
+
+/* e^x to about 1 unit in the last place, for |x| <= 104: 2^n e^r with |r| <= ln 2 / 2, Taylor to the 7th degree. */
+static inline __m512 pio_linear_exp_x16(__m512 x) {
+    __m512 n = _mm512_roundscale_ps(_mm512_mul_ps(x, _mm512_set1_ps(1.44269504f)), 0);
+    __m512 r = _mm512_fnmadd_ps(n, _mm512_set1_ps(0x1.62e4p-1f), x); /* ln 2 in two parts */
+    r = _mm512_fnmadd_ps(n, _mm512_set1_ps(0x1.7f7d1cp-20f), r);
+    __m512 e = _mm512_set1_ps(1.0f / 5040);
+    e = _mm512_fmadd_ps(e, r, _mm512_set1_ps(1.0f / 720));
+    e = _mm512_fmadd_ps(e, r, _mm512_set1_ps(1.0f / 120));
+    e = _mm512_fmadd_ps(e, r, _mm512_set1_ps(1.0f / 24));
+    e = _mm512_fmadd_ps(e, r, _mm512_set1_ps(1.0f / 6));
+    e = _mm512_fmadd_ps(e, r, _mm512_set1_ps(0.5f));
+    e = _mm512_fmadd_ps(e, r, _mm512_set1_ps(1));
+    e = _mm512_fmadd_ps(e, r, _mm512_set1_ps(1));
+    return _mm512_scalef_ps(e, n);
+}
+
+static inline __m512 pio_linear_swiglu_x16(__m512 gate, __m512 up) {
+    const __m512 bound = _mm512_set1_ps(104); /* e^104 is infinite in float32, e^-104 is 0 */
+    __m512 minus = _mm512_sub_ps(_mm512_setzero_ps(), gate);
+    __m512 e =
+        pio_linear_exp_x16(_mm512_max_ps(_mm512_min_ps(minus, bound), _mm512_sub_ps(_mm512_setzero_ps(), bound)));
+    return _mm512_mul_ps(_mm512_div_ps(gate, _mm512_add_ps(e, _mm512_set1_ps(1))), up);
+}
+
+/* Which of the 16 columns from n on exist. */
+static inline __mmask16 pio_linear_mask_x16(const pio_linear_args *a, pio_i32 n) {
+    return a->n_out - n >= 16 ? (__mmask16)0xffff : (__mmask16)((1u << (a->n_out - n)) - 1);
+}
+
+/* y[t][n..n+15] = sums + bias + residual */
+static inline void pio_linear_store_x16(const pio_linear_args *a, pio_i32 t, pio_i32 n, __m512 sums) {
+    __mmask16 mask = pio_linear_mask_x16(a, n);
+    if (a->bias) sums = _mm512_add_ps(sums, _mm512_maskz_loadu_ps(mask, PIO_AT(const float, a->bias) + n));
+    if (a->residual) {
+        const float *residual = PIO_AT(const float, a->residual + (pio_u64)t * (pio_u64)a->residual_stride) + n;
+        sums = _mm512_add_ps(sums, _mm512_maskz_loadu_ps(mask, residual));
+    }
+    _mm512_mask_storeu_ps(PIO_AT(float, a->y + (pio_u64)t * (pio_u64)a->y_stride) + n, mask, sums);
+}
+
+/* y[t][i..i+15] = silu(gate) * up */
+static inline void pio_linear_store_swiglu_x16(const pio_linear_args *a, pio_i32 t, pio_i32 i, __m512 gate, __m512 up) {
+    float *y = PIO_AT(float, a->y + (pio_u64)t * (pio_u64)a->y_stride) + i;
+    _mm512_storeu_ps(y, pio_linear_swiglu_x16(gate, up));
+}
+
+#endif

@@ -1,0 +1,221 @@
+/* Linear layers on q8_x16 and q4_x16 for 1 to 8 tokens: the weights are streamed once from memory, panel by panel, and
+ * every token's products are taken while they pass. x is S8.
+ *
+ * q8: vpdpbusd takes codes + 128 as they lie in memory; the excess, 128 times the sum of the block's activations, is
+ * taken off where the accumulators start.
+ * q4: levels + 10 (0..19) are looked up and multiplied with the activations; the sum over 32 columns, from which
+ * 10 times the sum of their activations is taken off, is multiplied by the sub-scale. */
+#include "kernels/elementwise/elementwise.h"
+#include "kernels/families.h"
+#include "kernels/linear/linear_finish_avx512.h"
+#include "kernels/linear/linear_q_avx512.h"
+
+enum { MAX_TOKENS = 8, AHEAD_BYTES = 4096 };
+
+/* The activations of the call, as every panel reads them. */
+typedef struct acts {
+    const int8_t *codes; /* of token 0 */
+    int64_t stride;
+    int64_t scales_at;
+    const int32_t *starts; /* [tokens][n_starts]: what the accumulators of a block (q8) or 32 columns (q4) start from */
+    int32_t n_starts;
+} acts;
+
+static PIO_ALWAYS_INLINE const int8_t *token(const acts *x, int t) {
+    return x->codes + t * x->stride;
+}
+
+static PIO_ALWAYS_INLINE float x_scale(const acts *x, int t, int32_t block) {
+    return ((const float *)(const void *)(token(x, t) + x->scales_at))[block];
+}
+
+static PIO_ALWAYS_INLINE __m512i start(const acts *x, int t, int32_t i) {
+    return _mm512_set1_epi32(x->starts[t * x->n_starts + i]);
+}
+
+static PIO_ALWAYS_INLINE void prefetch(const uint8_t *at) {
+    _mm_prefetch((const char *)at + AHEAD_BYTES, _MM_HINT_T0);
+}
+
+/* One round of `chains` groups of 4 columns. */
+static PIO_ALWAYS_INLINE void q8_round(const uint8_t *codes, const acts *x, int32_t column, const int T,
+                                       const int chains, __m512i c[MAX_TOKENS][4]) {
+    PIO_UNROLL(4)
+    for (int u = 0; u < chains; u++) {
+        __m512i w = _mm512_load_si512(codes + 64 * u);
+        prefetch(codes + 64 * u);
+        PIO_UNROLL(8)
+        for (int t = 0; t < T; t++)
+            c[t][u] = _mm512_dpbusd_epi32(c[t][u], w, pio_q_broadcast4(token(x, t) + column + 4 * u));
+    }
+}
+
+/* sums[t] = products of a panel with T tokens. */
+static PIO_ALWAYS_INLINE void q8_panel(const uint8_t *panel, const pio_x16_panel *p, const acts *x, const int T,
+                                       __m512 sums[MAX_TOKENS]) {
+    const int chains = T == 1 ? 4 : T <= 3 ? 2 : 1; /* independent sums hide the latency where tokens are few */
+    const uint8_t *codes = panel + p->codes_at;
+    for (int t = 0; t < T; t++) sums[t] = _mm512_setzero_ps();
+    for (int32_t b = 0; b < p->n_blocks; b++) {
+        __m512i c[MAX_TOKENS][4];
+        int32_t n_groups = PIO_MIN(64, 8 * p->n_subs - 64 * b);
+        PIO_UNROLL(8)
+        for (int t = 0; t < T; t++) {
+            c[t][0] = start(x, t, b);
+            PIO_UNROLL(4)
+            for (int u = 1; u < chains; u++) c[t][u] = _mm512_setzero_si512();
+        }
+        for (int32_t g = 0; g < n_groups; g += chains, codes += 64 * chains)
+            q8_round(codes, x, PIO_SCALE_COLUMNS * b + 4 * g, T, chains, c);
+        __m512 scales = pio_q_scales(panel, b);
+        PIO_UNROLL(8)
+        for (int t = 0; t < T; t++) {
+            PIO_UNROLL(4)
+            for (int u = 1; u < chains; u++) c[t][0] = _mm512_add_epi32(c[t][0], c[t][u]);
+            sums[t] = pio_q_add_block(sums[t], c[t][0], scales, x_scale(x, t, b));
+        }
+    }
+}
+
+/* block[t] += sub * products of 32 columns. */
+static PIO_ALWAYS_INLINE void q4_sub(const uint8_t *codes, const int8_t *subs, const acts *x, int32_t s, const int T,
+                                     __m512i block[MAX_TOKENS]) {
+    const __m512i low = _mm512_set1_epi8(15);
+    const __m512i levels =
+        _mm512_broadcast_i32x4(_mm_add_epi8(_mm_loadu_si128((const void *)pio_q4_levels), _mm_set1_epi8(10)));
+    __m512i c[MAX_TOKENS], d[MAX_TOKENS];
+    PIO_UNROLL(8)
+    for (int t = 0; t < T; t++) c[t] = start(x, t, s), d[t] = _mm512_setzero_si512();
+    PIO_UNROLL(4)
+    for (int v = 0; v < 4; v++) {
+        __m512i pair = _mm512_load_si512(codes + 64 * v);
+        prefetch(codes + 64 * v);
+        __m512i w0 = _mm512_shuffle_epi8(levels, _mm512_and_si512(pair, low));
+        __m512i w1 = _mm512_shuffle_epi8(levels, _mm512_and_si512(_mm512_srli_epi16(pair, 4), low));
+        PIO_UNROLL(8)
+        for (int t = 0; t < T; t++) {
+            const int8_t *at = token(x, t) + PIO_SUB_COLUMNS * s + 8 * v;
+            c[t] = _mm512_dpbusd_epi32(c[t], w0, pio_q_broadcast4(at));
+            if (T < 4)
+                d[t] = _mm512_dpbusd_epi32(d[t], w1, pio_q_broadcast4(at + 4));
+            else
+                c[t] = _mm512_dpbusd_epi32(c[t], w1, pio_q_broadcast4(at + 4));
+        }
+    }
+    __m512i sub = _mm512_cvtepi8_epi32(_mm_load_si128((const void *)(subs + PIO_X16_ROWS * s)));
+    PIO_UNROLL(8)
+    for (int t = 0; t < T; t++) {
+        if (T < 4) c[t] = _mm512_add_epi32(c[t], d[t]);
+        block[t] = _mm512_add_epi32(block[t], _mm512_mullo_epi32(c[t], sub));
+    }
+}
+
+static PIO_ALWAYS_INLINE void q4_panel(const uint8_t *panel, const pio_x16_panel *p, const acts *x, const int T,
+                                       __m512 sums[MAX_TOKENS]) {
+    const uint8_t *codes = panel + p->codes_at;
+    const int8_t *subs = (const int8_t *)panel + p->subs_at;
+    for (int t = 0; t < T; t++) sums[t] = _mm512_setzero_ps();
+    for (int32_t b = 0; b < p->n_blocks; b++) {
+        __m512i block[MAX_TOKENS];
+        PIO_UNROLL(8)
+        for (int t = 0; t < T; t++) block[t] = _mm512_setzero_si512();
+        int32_t end = PIO_MIN(8 * b + 8, p->n_subs);
+        for (int32_t s = 8 * b; s < end; s++, codes += 256) q4_sub(codes, subs, x, s, T, block);
+        __m512 scales = pio_q_scales(panel, b);
+        PIO_UNROLL(8)
+        for (int t = 0; t < T; t++) sums[t] = pio_q_add_block(sums[t], block[t], scales, x_scale(x, t, b));
+    }
+}
+
+typedef enum kind { Q8, Q4 } kind;
+
+static PIO_ALWAYS_INLINE void any_panel(const kind type, const uint8_t *panel, const pio_x16_panel *p, const acts *x,
+                                        const int T, __m512 sums[MAX_TOKENS]) {
+    for (uint64_t at = 0; at < p->codes_at; at += 64) prefetch(panel + at); /* the code lines take care of the rest */
+    if (type == Q8)
+        q8_panel(panel, p, x, T, sums);
+    else
+        q4_panel(panel, p, x, T, sums);
+}
+
+/* Runs of panels, or of pairs of a gate and an up panel. */
+static PIO_ALWAYS_INLINE void run_tokens(const kind type, const pio_linear_args *a, pio_worker *worker, const acts *x,
+                                         const int T, const bool swiglu) {
+    const pio_x16_panel p = pio_x16_panel_of(type == Q8 ? PIO_DTYPE_Q8 : PIO_DTYPE_Q4, a->cols);
+    const int32_t step = swiglu ? 2 : 1;
+    int32_t total = PIO_CEIL_DIV(a->n_out, PIO_X16_ROWS * step), first, end;
+    while (pio_linear_take_run(worker, total, 4, &first, &end)) {
+        const uint8_t *panel = PIO_AT(const uint8_t, a->w) + (uint64_t)(first * step) * p.bytes;
+        for (int32_t i = first; i < end; i++, panel += (uint64_t)step * p.bytes) {
+            __m512 sums[MAX_TOKENS], up[MAX_TOKENS];
+            any_panel(type, panel, &p, x, T, sums);
+            if (swiglu) any_panel(type, panel + p.bytes, &p, x, T, up);
+            for (int t = 0; t < T; t++) {
+                if (swiglu)
+                    pio_linear_store_swiglu_x16(a, t, i * PIO_SWIGLU_BLOCK, sums[t], up[t]);
+                else
+                    pio_linear_store_x16(a, t, i * PIO_X16_ROWS, sums[t]);
+            }
+        }
+    }
+}
+
+/* Where the accumulators start: -128 times a block's sum of activations, or -10 times the sum of 32 of them. */
+static void fill_starts(const kind type, const pio_linear_args *a, int32_t live, acts *x, int32_t *starts) {
+    x->codes = pio_q_x_codes(a, 0);
+    x->stride = a->x_stride;
+    x->scales_at = pio_s8_scales_at(a->cols);
+    x->starts = starts;
+    x->n_starts = PIO_CEIL_DIV(a->cols, type == Q8 ? PIO_SCALE_COLUMNS : PIO_SUB_COLUMNS);
+    for (int32_t t = 0; t < live; t++)
+        for (int32_t i = 0; i < x->n_starts; i++, starts++) {
+            if (type == Q8) {
+                *starts = -128 * ((const int32_t *)(const void *)(token(x, t) + pio_s8_sums_at(a->cols)))[i];
+                continue;
+            }
+            __m256i codes = _mm256_loadu_si256((const void *)(token(x, t) + PIO_SUB_COLUMNS * i));
+            __m256i tens = _mm256_dpbusd_epi32(_mm256_setzero_si256(), _mm256_set1_epi8(10), codes);
+            __m128i sum = _mm_add_epi32(_mm256_castsi256_si128(tens), _mm256_extracti128_si256(tens, 1));
+            sum = _mm_hadd_epi32(sum, sum);
+            *starts = -_mm_cvtsi128_si32(_mm_hadd_epi32(sum, sum));
+        }
+}
+
+#define CASE(n)                                                                                                        \
+    case n:                                                                                                            \
+        run_tokens(type, a, worker, &x, n, swiglu);                                                                    \
+        break;
+
+static PIO_ALWAYS_INLINE void run(const kind type, const pio_linear_args *a, pio_worker *worker, const bool swiglu) {
+    acts x;
+    int32_t live = pio_linear_live(a);
+    fill_starts(type, a, live, &x, worker->scratch);
+    switch (live) {
+        CASE(1)
+        CASE(2)
+        CASE(3)
+        CASE(4)
+        CASE(5)
+        CASE(6)
+        CASE(7)
+        CASE(8)
+    default:
+        break;
+    }
+}
+
+void pio_linear_q8_gemv_avx512(const void *args, pio_worker *worker) {
+    run(Q8, args, worker, false);
+}
+
+void pio_linear_q4_gemv_avx512(const void *args, pio_worker *worker) {
+    run(Q4, args, worker, false);
+}
+
+void pio_linear_swiglu_q8_gemv_avx512(const void *args, pio_worker *worker) {
+    run(Q8, args, worker, true);
+}
+
+void pio_linear_swiglu_q4_gemv_avx512(const void *args, pio_worker *worker) {
+    run(Q4, args, worker, true);
+}
