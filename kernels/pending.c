@@ -113,21 +113,6 @@ __attribute__((weak)) bool pio_probe_ops_case(pio_case_builder *builder, int ind
     (void)builder, (void)index;
     return false;
 }
-uint64_t pio_bf16_x16_bytes(int32_t rows, int32_t cols);
-void pio_bf16_x16_pack(const pio_canonical *src, int32_t first_row, void *packed, int32_t rows, int32_t cols);
-void pio_bf16_x16_unpack_row(const void *packed, int32_t rows, int32_t cols, int32_t row, float *out);
-__attribute__((weak)) uint64_t pio_bf16_x16_bytes(int32_t rows, int32_t cols) {
-    (void)rows, (void)cols;
-    return 0;
-}
-__attribute__((weak)) void pio_bf16_x16_pack(const pio_canonical *src, int32_t first_row, void *packed, int32_t rows,
-                                             int32_t cols) {
-    (void)src, (void)first_row, (void)packed, (void)rows, (void)cols;
-}
-__attribute__((weak)) void pio_bf16_x16_unpack_row(const void *packed, int32_t rows, int32_t cols, int32_t row,
-                                                   float *out) {
-    (void)packed, (void)rows, (void)cols, (void)row, (void)out;
-}
 /* The harness of the cases (kernels/case.h). */
 __attribute__((weak)) void pio_case_name(pio_case_builder *b, const char *format, ...) {
     (void)b, (void)format;

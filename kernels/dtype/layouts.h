@@ -42,4 +42,11 @@ static inline pio_x16_panel pio_x16_panel_of(pio_dtype dtype, int32_t cols) {
     return p;
 }
 
+/* bf16_x16: panels of 16 rows, one after the other: bf16 [ceil(cols / 2)][16][2], the pair of columns 2 i, 2 i + 1 of
+ * row r at [i][r]: 64 bytes are what vdpbf16ps takes, and a shift or a mask makes one column of 16 rows of them. Rows
+ * and the column past the end are 0. */
+static inline uint64_t pio_bf16_x16_panel_bytes(int32_t cols) {
+    return (uint64_t)PIO_CEIL_DIV(cols, 2) * PIO_X16_ROWS * 4;
+}
+
 #endif

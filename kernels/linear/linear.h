@@ -69,6 +69,11 @@ void pio_linear_args_fill(const struct pio_call *call, pio_linear_args *args);
 struct pio_recorder;
 size_t pio_linear_q_gemm_scratch(const struct pio_call *call);
 pio_status pio_linear_q_gemm_record(struct pio_recorder *recorder, const struct pio_call *call, pio_error *error);
+
+/* The tiled kernels on bf16_x16 (linear_tiles.h): room for the activations in tiles, and two dispatches. */
+size_t pio_linear_tiles_bf16_scratch(const struct pio_call *call);
+size_t pio_linear_tiles_f32_scratch(const struct pio_call *call);
+pio_status pio_linear_tiles_record(struct pio_recorder *recorder, const struct pio_call *call, pio_error *error);
 #endif
 
 #endif

@@ -1,0 +1,52 @@
+#include "kernels/linear/linear_tiles.h"
+
+#include <string.h>
+
+#include "kernels/kernel.h"
+
+enum { PARTS = 4 };
+
+size_t pio_linear_tiles_bf16_scratch(const pio_call *call) {
+    return (size_t)call->in[0].rows * PIO_CEIL_DIV((size_t)call->in[1].cols, 2) * 4;
+}
+
+size_t pio_linear_tiles_f32_scratch(const pio_call *call) {
+    return (size_t)call->in[0].rows * PIO_ROUND_UP((size_t)call->in[1].cols, 2) * 4;
+}
+
+pio_status pio_linear_tiles_record(pio_recorder *recorder, const pio_call *call, pio_error *error) {
+    const uint32_t groups[3] = {1, 1, 1};
+    pio_linear_args args;
+    pio_linear_args_fill(call, &args);
+    args.phase = PIO_TILES_PACK;
+    pio_status status = recorder->dispatch(recorder, 0, groups, &args, sizeof args, error);
+    if (!status) status = recorder->barrier(recorder, error);
+    args.phase = PIO_TILES_MULTIPLY;
+    return status ? status : recorder->dispatch(recorder, 0, groups, &args, sizeof args, error);
+}
+
+static void pack_tile(const pio_linear_args *a, const pio_tiles *x, int32_t tile, bool bf16) {
+    int32_t t0 = pio_tile_begin(x, tile), n = pio_tile_begin(x, tile + 1) - t0;
+    uint32_t *words = pio_tile_words(x, t0);
+    for (int32_t t = 0; t < n; t++) {
+        const uint32_t *row = PIO_AT(const uint32_t, a->x + (pio_u64)(t0 + t) * (pio_u64)a->x_stride);
+        int32_t n_whole = bf16 ? x->n_words : a->cols; /* BF16 rows have zeros past their last column */
+        for (int32_t i = 0; i < n_whole; i++) words[i * n + t] = row[i];
+        if (n_whole < x->n_words) words[n_whole * n + t] = 0;
+    }
+}
+
+void pio_tiles_pack(const pio_linear_args *a, pio_worker *worker, const pio_tiles *x, bool bf16) {
+    for (int32_t tile; (tile = pio_worker_take(worker)) < x->n;) pack_tile(a, x, tile, bf16);
+}
+
+bool pio_tiles_share_of(const pio_tiles *x, int32_t taken, int32_t n_units, int n_workers, pio_tiles_share *share) {
+    int32_t cut = x->n >= 2 * PARTS ? PIO_MIN(n_units, 2 * n_workers) : 0, whole = n_units - cut;
+    if (taken < whole) {
+        *share = (pio_tiles_share){taken, 0, x->n};
+        return true;
+    }
+    int32_t part = (taken - whole) % PARTS;
+    *share = (pio_tiles_share){whole + (taken - whole) / PARTS, part * x->n / PARTS, (part + 1) * x->n / PARTS};
+    return taken < whole + cut * PARTS;
+}
