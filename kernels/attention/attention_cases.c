@@ -19,9 +19,9 @@ static const attention_case cases[] = {
     {"prefill", {{0, 200}}, 1, 0, 8, 2, 128, 64, 1.0f},
     {"a chunk behind a context, padded", {{77, 130}}, 1, 62, 4, 4, 128, 64, 1.0f},
     {"prefill and decode in one step", {{0, 33}, {500, 1}, {31, 70}, {97, 1}}, 4, 23, 16, 2, 128, 64, 1.0f},
-    {"head size 32, pages of 32", {{33, 40}, {95, 1}}, 2, 7, 3, 3, 32, 32, 1.0f},
+    {"head size 32", {{33, 40}, {95, 1}}, 2, 7, 3, 3, 32, 64, 1.0f},
     {"head size 64, group of 7", {{0, 50}, {200, 2}}, 2, 12, 14, 2, 64, 64, 1.0f},
-    {"head size 80, group of 5, pages of 96", {{100, 29}, {0, 3}}, 2, 0, 10, 2, 80, 96, 1.0f},
+    {"head size 80, group of 5, pages of 128", {{100, 29}, {0, 3}}, 2, 0, 10, 2, 80, 128, 1.0f},
     {"head size 256, group of 20", {{130, 12}, {63, 1}}, 2, 3, 20, 1, 256, 64, 1.0f},
     {"large scores", {{200, 9}, {0, 40}}, 2, 15, 8, 2, 128, 64, 12.0f},
 };

@@ -24,6 +24,8 @@ enum {
     ATT_BLOCKS = 2,     /* blocks whose weights are found before their values are added, in one pass over the sums */
     ATT_HEAD_DIM_MAX = 256,
     ATT_COST_OF_KEY = 12, /* what reading a key costs, in virtual rows' arithmetic on it */
+    ATT_LEAST_COST =
+        256 * (4 + ATT_COST_OF_KEY), /* of a part: 256 keys for a group of 4, for a part's start costs too */
 };
 
 /* Before any key has been seen: below every score, but no infinity, so that differences are numbers. */
@@ -115,7 +117,7 @@ static inline att_walk att_walk_begin(const pio_attention_args *a) {
             total += (uint64_t)walk.item.n_keys * (uint64_t)(walk.item.n_rows + ATT_COST_OF_KEY);
         }
     }
-    walk.part_cost = PIO_MAX(PIO_CEIL_DIV(total * (uint64_t)a->n_kv_heads, (uint64_t)a->n_parts), 1u);
+    walk.part_cost = PIO_MAX(PIO_CEIL_DIV(total * (uint64_t)a->n_kv_heads, (uint64_t)a->n_parts), ATT_LEAST_COST);
     walk.s = walk.tile = -1;
     walk.item = (att_item){0};
     return walk;

@@ -19,14 +19,17 @@ static inline float dot(const float *restrict q, const float *restrict k, int32_
     return ((sums[0] + sums[4]) + (sums[1] + sums[5])) + ((sums[2] + sums[6]) + (sums[3] + sums[7]));
 }
 
-static void att_scores(const att_q *panel, int32_t n_rows, const att_kv *k, int32_t n_keys, int32_t head_dim,
-                       float *s) {
+static void att_scores(const att_q *panel, int32_t n_rows, const att_kv *k, int32_t n_keys, int32_t head_dim, float *s,
+                       uintptr_t ahead) {
+    (void)ahead;
     for (int32_t key = 0; key < n_keys; key++)
         for (int32_t r = 0; r < n_rows; r++)
             s[r * ATT_KEYS + key] = dot(panel + r * head_dim, k + key * head_dim, head_dim);
 }
 
-static bool att_weights(const float *s, int32_t n_rows, const int32_t *visible, att_ends ends, att_p *p) {
+static bool att_weights(const float *s, int32_t n_rows, const int32_t *visible, att_ends ends, uintptr_t ahead,
+                        int32_t head_dim, att_p *p) {
+    (void)ahead, (void)head_dim;
     bool rose = false;
     for (int32_t r = 0; r < n_rows; r++, s += ATT_KEYS, p += ATT_BLOCKS * ATT_KEYS) {
         int32_t n_seen = visible ? visible[r] : ATT_KEYS;
@@ -58,7 +61,8 @@ static void add_values(const float *p, const att_block *block, int32_t head_dim,
 }
 
 static void att_values(const att_p *p, int32_t n_rows, const att_block *blocks, int32_t n_blocks, int32_t head_dim,
-                       int32_t column, int32_t n_columns, float *o) {
+                       int32_t column, int32_t n_columns, float *o, const att_block *ahead) {
+    (void)ahead;
     for (int32_t r = 0; r < n_rows; r++)
         for (int32_t b = 0; b < n_blocks; b++)
             add_values(p + (r * ATT_BLOCKS + b) * ATT_KEYS, blocks + b, head_dim, column, n_columns,

@@ -14,7 +14,7 @@ static int32_t part_rows(const pio_call *call) {
  * rows has items enough, and its partial results are larger. */
 static int32_t n_parts(const pio_call *call) {
     int32_t parts = 256 / part_rows(call);
-    return call->n_workers <= 1 ? 1 : call->n_workers * PIO_MIN(PIO_MAX(parts, 4), 32);
+    return call->n_workers <= 1 ? 1 : call->n_workers * PIO_MIN(PIO_MAX(parts, 4), 8);
 }
 
 size_t pio_attention_scratch(const pio_call *call) {

@@ -7,14 +7,17 @@
  *   att_q, att_p, att_kv       element types of the packed q, of the weights and of the cache
  *   att_pack(rows, n_rows, head_dim, factor, panel)
  *                              packs factor * rows[0 .. n_rows-1], each [head_dim], into ATT_PANEL * head_dim elements
- *   att_scores(panel, n_rows, k, n_keys, head_dim, s)
- *                              s[row][key] = q . k for n_keys keys; k is the first key's place in its page
- *   att_weights(s, n_rows, visible, ends, p)
+ *   att_scores(panel, n_rows, k, n_keys, head_dim, s, ahead)
+ *                              s[row][key] = q . k for n_keys keys; k is the first key's place in its page; ahead, if
+ *                              not 0, is the address of K of a block to fetch meanwhile
+ *   att_weights(s, n_rows, visible, ends, ahead, head_dim, p)
  *                              p[row][key] = 2^(s - largest), 0 from key visible[row] on (NULL: all ATT_KEYS are
  *                              visible), with the ends of each row brought up to date; true where `largest` rose, and
- *                              sums so far are to be multiplied by ends.shrink
- *   att_values(p, n_rows, blocks, n_blocks, head_dim, column, n_columns, o)
- *                              o[row][column ..] += p . v over the blocks, n_columns <= ATT_COLUMNS
+ *                              sums so far are to be multiplied by ends.shrink; ahead: as that of att_scores, whose
+ *                              last quarter is left to this, for memory should never rest
+ *   att_values(p, n_rows, blocks, n_blocks, head_dim, column, n_columns, o, ahead)
+ *                              o[row][column ..] += p . v over the blocks, n_columns <= ATT_COLUMNS; ahead, if not
+ * NULL, are as many blocks, whose columns of V to fetch meanwhile
  *
  * A row of p is [ATT_BLOCKS, ATT_KEYS]. Keys past a block's n_keys may hold anything: scores of them may be computed
  * but are masked, values of them are not read. */
@@ -70,9 +73,9 @@ static void att_begin_item(const pio_attention_args *a, const att_item *item, in
     memset(m->ends.total, 0, (size_t)item->n_rows * ATT_LANES * sizeof *m->ends.total);
 }
 
-/* The block of keys from `key` on; none from `end` on. */
+/* The block of keys from `key` on; an empty one from `end` on. */
 static att_block att_block_at(const pio_attention_args *a, const att_item *item, int32_t key, int32_t end) {
-    if (key >= end) return (att_block){.first_key = key};
+    if (key >= end) return (att_block){.first_key = end};
     size_t n = (size_t)a->head_dim, page_tokens = (size_t)a->page_tokens;
     int32_t offset = key % a->page_tokens;
     size_t page = (size_t)PIO_AT(const int32_t, a->pages)[item->sequence->first_page + key / a->page_tokens];
@@ -81,12 +84,23 @@ static att_block att_block_at(const pio_attention_args *a, const att_item *item,
     return (att_block){key, PIO_MIN(PIO_MIN(ATT_KEYS, a->page_tokens - offset), end - key), k, k + page_tokens * n};
 }
 
+/* Fills `blocks` with the next ones from `key` on, empty ones from `end` on; returns the key behind them. */
+static int32_t att_blocks_at(const pio_attention_args *a, const att_item *item, int32_t key, int32_t end,
+                             att_block *blocks, int32_t n_blocks) {
+    for (int32_t b = 0; b < n_blocks; b++) {
+        blocks[b] = att_block_at(a, item, key, end);
+        key = blocks[b].first_key + blocks[b].n_keys;
+    }
+    return key;
+}
+
+/* Adds what is pending of the panel at row `first`; `ahead` may be NULL. */
 static void att_add_values(const pio_attention_args *a, const att_item *item, const att_memory *m, int32_t first,
-                           const att_block *blocks, int32_t n_blocks, int32_t column) {
-    int32_t *pending = m->pending + first / ATT_PANEL, n = a->head_dim;
-    att_values(m->p + ((size_t)first * ATT_BLOCKS + (size_t)*pending) * ATT_KEYS,
-               PIO_MIN(ATT_PANEL, item->n_rows - first), blocks + *pending, n_blocks - *pending, n, column,
-               PIO_MIN(ATT_COLUMNS, n - column), m->o + (size_t)first * (size_t)n);
+                           const att_block *blocks, int32_t n_blocks, int32_t column, const att_block *ahead) {
+    int32_t pending = m->pending[first / ATT_PANEL], n = a->head_dim;
+    att_values(m->p + ((size_t)first * ATT_BLOCKS + (size_t)pending) * ATT_KEYS,
+               PIO_MIN(ATT_PANEL, item->n_rows - first), blocks + pending, n_blocks - pending, n, column,
+               PIO_MIN(ATT_COLUMNS, n - column), m->o + (size_t)first * (size_t)n, ahead ? ahead + pending : NULL);
 }
 
 /* `largest` of the panel at row `first` rose at block b: what was weighted before goes into the sums, and they shrink.
@@ -95,7 +109,7 @@ static void att_rescale(const pio_attention_args *a, const att_item *item, const
                         const att_block *blocks, int32_t b) {
     if (m->pending[first / ATT_PANEL] < b)
         for (int32_t column = 0; column < a->head_dim; column += ATT_COLUMNS)
-            att_add_values(a, item, m, first, blocks, b, column);
+            att_add_values(a, item, m, first, blocks, b, column, NULL);
     m->pending[first / ATT_PANEL] = b;
     for (int32_t v = first; v < PIO_MIN(first + ATT_PANEL, item->n_rows); v++) {
         float *o = m->o + (size_t)v * (size_t)a->head_dim, shrink = m->ends.shrink[v];
@@ -103,32 +117,21 @@ static void att_rescale(const pio_attention_args *a, const att_item *item, const
     }
 }
 
-/* Asks for part i of n_parts of a block's K or V, to be in the second cache when its turn comes. */
-static PIO_ALWAYS_INLINE void att_prefetch(const void *at, size_t bytes, int32_t i, int32_t n_parts) {
-    size_t lines = bytes / 64, from = lines * (size_t)i / (size_t)n_parts,
-           to = lines * (size_t)(i + 1) / (size_t)n_parts;
-    if (!at) return;
-    for (size_t line = from; line < to; line++) PIO_PREFETCH_L2((const uint8_t *)at + 64 * line);
-}
-
-/* Scores and weights of block b for all rows of the item; meanwhile V of the block and K of the next one are fetched.
- */
+/* Scores and weights of block b for all rows of the item; K of `ahead` is fetched meanwhile. */
 static void att_block_weights(const pio_attention_args *a, const att_item *item, int32_t group, const att_memory *m,
-                              const att_block *blocks, int32_t b, const att_block *next) {
+                              const att_block *blocks, int32_t b, const att_block *ahead) {
     const att_block *block = blocks + b;
-    int32_t n = a->head_dim, n_panels = PIO_CEIL_DIV(item->n_rows, ATT_PANEL);
+    int32_t n = a->head_dim;
     int32_t seen = item->sequence->context + 1 - block->first_key; /* by row r: this + r keys of the block */
-    size_t row_bytes = (size_t)n * sizeof(att_kv);
-    for (int32_t panel = 0, first = 0; panel < n_panels; panel++, first += ATT_PANEL) {
+    for (int32_t first = 0; first < item->n_rows; first += ATT_PANEL) {
         int32_t n_rows = PIO_MIN(ATT_PANEL, item->n_rows - first), visible[ATT_PANEL];
+        uintptr_t fetched = first ? 0 : (uintptr_t)ahead->k;
         bool all = block->n_keys == ATT_KEYS && seen + (item->first + first) / group >= ATT_KEYS;
         for (int32_t r = 0; !all && r < n_rows; r++)
             visible[r] = PIO_MAX(0, PIO_MIN(block->n_keys, seen + (item->first + first + r) / group));
-        att_prefetch(block->v, (size_t)block->n_keys * row_bytes, panel, n_panels);
-        att_prefetch(next->k, (size_t)next->n_keys * row_bytes, panel, n_panels);
-        att_scores(m->q + (size_t)first * (size_t)n, n_rows, block->k, block->n_keys, n, m->s);
+        att_scores(m->q + (size_t)first * (size_t)n, n_rows, block->k, block->n_keys, n, m->s, fetched);
         att_ends ends = {m->ends.largest + first, m->ends.total + (size_t)first * ATT_LANES, m->ends.shrink + first};
-        bool rose = att_weights(m->s, n_rows, all ? NULL : visible, ends,
+        bool rose = att_weights(m->s, n_rows, all ? NULL : visible, ends, fetched, n,
                                 m->p + ((size_t)first * ATT_BLOCKS + (size_t)b) * ATT_KEYS);
         if (PIO_UNLIKELY(rose)) att_rescale(a, item, m, first, blocks, b);
     }
@@ -160,20 +163,21 @@ static void att_end_item(const pio_attention_args *a, const att_item *item, int3
 
 static void att_do_item(const pio_attention_args *a, const att_item *item, int32_t group, const att_memory *m,
                         int32_t part) {
-    int32_t first_key = part * item->part_keys, end = PIO_MIN(first_key + item->part_keys, item->n_keys);
-    att_block blocks[ATT_BLOCKS], next = att_block_at(a, item, first_key, end);
+    int32_t key = part * item->part_keys, end = PIO_MIN(key + item->part_keys, item->n_keys);
+    /* A lone panel gains nothing from blocks taken together, but reads a block's V right behind its K. */
+    int32_t most_blocks = item->n_rows > ATT_PANEL ? ATT_BLOCKS : 1;
+    att_block blocks[ATT_BLOCKS], ahead[ATT_BLOCKS];
+    key = att_blocks_at(a, item, key, end, blocks, most_blocks);
     att_begin_item(a, item, group, m);
-    while (next.n_keys) {
-        int32_t n_blocks = 0;
+    while (blocks[0].n_keys) {
+        int32_t n_blocks = most_blocks > 1 && blocks[1].n_keys ? 2 : 1;
+        key = att_blocks_at(a, item, key, end, ahead, most_blocks);
         memset(m->pending, 0, ATT_TILE_ROWS / ATT_PANEL * sizeof *m->pending);
-        while (next.n_keys && n_blocks < ATT_BLOCKS) {
-            blocks[n_blocks] = next;
-            next = att_block_at(a, item, next.first_key + next.n_keys, end);
-            att_block_weights(a, item, group, m, blocks, n_blocks++, &next);
-        }
+        for (int32_t b = 0; b < n_blocks; b++) att_block_weights(a, item, group, m, blocks, b, ahead + b);
         for (int32_t column = 0; column < a->head_dim; column += ATT_COLUMNS)
             for (int32_t first = 0; first < item->n_rows; first += ATT_PANEL)
-                att_add_values(a, item, m, first, blocks, n_blocks, column);
+                att_add_values(a, item, m, first, blocks, n_blocks, column, first ? NULL : ahead);
+        memcpy(blocks, ahead, sizeof blocks);
     }
     att_end_item(a, item, group, m, part);
 }

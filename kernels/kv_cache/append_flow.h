@@ -49,18 +49,22 @@ static inline void append_f32(void *cache, int32_t n_kv_heads, int32_t n, int32_
     memcpy(block + (size_t)(page_tokens + t) * (size_t)n, v, (size_t)n * sizeof *v);
 }
 
-/* n is even. Neighbouring keys share 32-bit words of V and may belong to two workers: only 16-bit stores there. */
+/* n is a multiple of 16. Neighbouring keys share 32-bit words of V and may belong to two workers: only 16-bit stores
+ * there. */
 static inline void append_bf16(void *cache, int32_t n_kv_heads, int32_t n, int32_t page_tokens, int32_t cache_row,
                                int32_t head, const float *k, const float *v) {
     int32_t t = cache_row % page_tokens;
     uint16_t *block = (uint16_t *)cache + ((size_t)(cache_row / page_tokens) * (size_t)n_kv_heads + (size_t)head) *
                                               pio_kv_block_elements(n, page_tokens);
-    uint16_t *to_k = block + pio_kv_bf16_k_at(n, t, 0), *to_v = block + pio_kv_bf16_v_at(n, page_tokens, t, 0);
-    for (int32_t d = 0; d < n; d += 2, to_k += 32) {
+    uint16_t *to_k = block + pio_kv_bf16_k_at(n, t, 0);
+    for (int32_t d = 0; d < n; d += 2, to_k += 128) {
         to_k[0] = pio_f32_to_bf16(k[d]);
         to_k[1] = pio_f32_to_bf16(k[d + 1]);
     }
-    for (int32_t d = 0; d < n; d++) to_v[2 * d] = pio_f32_to_bf16(v[d]);
+    for (int32_t first = 0; first < n; first += 64) {
+        uint16_t *to_v = block + pio_kv_bf16_v_at(n, page_tokens, t, first);
+        for (int32_t d = 0; d < PIO_MIN(64, n - first); d++) to_v[2 * d] = pio_f32_to_bf16(v[first + d]);
+    }
 }
 
 static PIO_ALWAYS_INLINE void append_kv(pio_layout layout, void *cache, int32_t n_kv_heads, int32_t n,

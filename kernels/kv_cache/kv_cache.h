@@ -6,12 +6,15 @@
  * element (t, d) lies
  *
  *   KV_F32   K and V at t * head_dim + d
- *   KV_BF16  K at (t / 16) * 16 * head_dim + (d / 2) * 32 + (t % 16) * 2 + d % 2
- *            V at (t / 2) * 2 * head_dim + d * 2 + t % 2
+ *   KV_BF16  with u = t % 64, and w = the smaller of 64 and head_dim - d / 64 * 64,
+ *            K at t / 64 * 64 * head_dim + d / 2 * 128 + u * 2 + d % 2
+ *            V at t / 64 * 64 * head_dim + d / 64 * 64 * 64 + u / 2 * 2 * w + d % 64 * 2 + u % 2
  *
  * KV_BF16 is what a dot product of bf16 pairs wants: 64 bytes of K are one pair of columns of 16 keys, so that a
  * broadcast pair of q gives 16 scores; 64 bytes of V are 16 columns of one pair of keys, so that a broadcast pair of
- * probabilities gives 16 columns of the output. Wider types unpack from it with one shift and one mask.
+ * probabilities gives 16 columns of the output. Wider types unpack from it with one shift and one mask. A kernel that
+ * keeps 64 scores or columns in registers reads both from front to back: one stream ran at all of the memory's rate,
+ * four streams 4 KiB apart at two thirds of it.
  *
  * Rows of the cache that were never written hold anything, NaN included; those that were hold finite numbers. */
 #ifndef PIO_KERNELS_KV_CACHE_KV_CACHE_H
@@ -53,15 +56,17 @@ PIO_ARGS(pio_qk_norm_rope_append_args) {
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "base/compiler.h"
 #include "kernels/kernel.h"
 
 enum {
     PIO_KV_PAGE_TOKENS = 64, /* tokens a page, unless a model says otherwise; always a multiple of PIO_KV_PAGE_STEP */
-    PIO_KV_PAGE_STEP = 32,
+    PIO_KV_PAGE_STEP = 64,
     PIO_KV_BF16_HEAD_DIM_MAX = 256,
 };
 
-/* What a model fixes about its cache. head_dim is even, page_tokens a multiple of PIO_KV_PAGE_STEP. */
+/* What a model fixes about its cache. For KV_BF16 head_dim is a multiple of 16, page_tokens a multiple of
+ * PIO_KV_PAGE_STEP. */
 typedef struct pio_kv_geometry {
     int32_t n_kv_heads, head_dim, page_tokens;
 } pio_kv_geometry;
@@ -78,11 +83,12 @@ void pio_kv_read_row(pio_layout layout, const pio_kv_geometry *geometry, const v
 
 /* Element offsets inside a head's block of a page, as the head of this file defines them. */
 static inline size_t pio_kv_bf16_k_at(int32_t head_dim, int32_t t, int32_t d) {
-    return (size_t)(t / 16) * 16 * (size_t)head_dim + (size_t)(d / 2) * 32 + (size_t)(t % 16) * 2 + (size_t)(d % 2);
+    return (size_t)(t / 64) * 64 * (size_t)head_dim + (size_t)(d / 2) * 128 + (size_t)(t % 64) * 2 + (size_t)(d % 2);
 }
 static inline size_t pio_kv_bf16_v_at(int32_t head_dim, int32_t page_tokens, int32_t t, int32_t d) {
-    return (size_t)page_tokens * (size_t)head_dim + (size_t)(t / 2) * 2 * (size_t)head_dim + (size_t)d * 2 +
-           (size_t)(t % 2);
+    size_t width = (size_t)PIO_MIN(64, head_dim - d / 64 * 64);
+    return (size_t)(page_tokens + t / 64 * 64) * (size_t)head_dim + (size_t)(d / 64) * 64 * 64 +
+           (size_t)(t % 64 / 2) * 2 * width + (size_t)(d % 64) * 2 + (size_t)(t % 2);
 }
 /* Elements of one head's block of a page, and of a whole page. */
 static inline size_t pio_kv_block_elements(int32_t head_dim, int32_t page_tokens) {

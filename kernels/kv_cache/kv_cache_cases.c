@@ -15,9 +15,9 @@ static const append_case cases[] = {
     {"one token into an empty cache", {{0, 1}}, 1, 0, 4, 2, 128, 128, 64, true},
     {"decode, padded", {{63, 1}, {64, 1}, {5, 1}}, 3, 5, 32, 8, 128, 128, 64, true},
     {"a chunk across pages", {{50, 100}}, 1, 28, 8, 2, 64, 64, 64, true},
-    {"odd starts, three sequences", {{7, 33}, {0, 1}, {31, 34}}, 3, 1, 6, 3, 80, 80, 32, true},
-    {"rotation of a part, no norms", {{3, 19}}, 1, 0, 5, 1, 128, 64, 96, false},
-    {"head size 256, 20 heads a KV head", {{1, 40}}, 1, 3, 20, 1, 256, 256, 32, true},
+    {"odd starts, three sequences", {{7, 33}, {0, 1}, {31, 34}}, 3, 1, 6, 3, 80, 80, 64, true},
+    {"rotation of a part, no norms", {{3, 19}}, 1, 0, 5, 1, 128, 64, 128, false},
+    {"head size 256, 20 heads a KV head", {{1, 40}}, 1, 3, 20, 1, 256, 256, 64, true},
     {"head size 32", {{0, 17}, {40, 2}}, 2, 13, 16, 16, 32, 16, 64, false},
 };
 

@@ -185,7 +185,7 @@ static shape random_shape(test_random *random) {
     static const int32_t head_dims[] = {16, 32, 64, 80, 112, 128, 256}, groups[] = {1, 2, 3, 4, 5, 6, 7, 8, 20};
     shape s = {.n_kv_heads = 1 + (int32_t)test_random_below(random, 3),
                .head_dim = head_dims[test_random_below(random, PIO_COUNT(head_dims))],
-               .page_tokens = 32 * (1 + (int32_t)test_random_below(random, 4)),
+               .page_tokens = 64 * (1 + (int32_t)test_random_below(random, 3)),
                .padding = (int32_t)test_random_below(random, 9),
                .n_sequences = 1 + (int32_t)test_random_below(random, MOST_SEQUENCES),
                .q_scale = test_random_below(random, 4) ? 1 : 10};
@@ -204,8 +204,8 @@ static void rows_match_the_reference(void **state) {
         {8, 2, 128, 64, 3, 6, {62, 63, 64, 127, 1, 700}, {1, 1, 1, 1, 1, 1}, 1},
         {8, 2, 128, 64, 5, 1, {0}, {300}, 1},
         {8, 8, 64, 64, 0, 3, {900, 0, 65}, {1, 64, 63}, 1},
-        {20, 1, 256, 32, 1, 2, {130, 63}, {12, 1}, 1},
-        {5, 1, 80, 96, 0, 2, {100, 0}, {29, 3}, 10},
+        {20, 1, 256, 64, 1, 2, {130, 63}, {12, 1}, 1},
+        {5, 1, 80, 128, 0, 2, {100, 0}, {29, 3}, 10},
     };
     test_random random = test_random_begin("rows_match_the_reference");
     for (size_t i = 0; i < PIO_COUNT(fixed) + 12; i++) {
@@ -259,7 +259,7 @@ static void check_workers(problem *p, const pio_row *row) {
 static void splits_agree(void **state) {
     (void)state;
     test_random random = test_random_begin("splits_agree");
-    shape s = {6, 2, 64, 32, 2, 3, {2000, 31, 600}, {1, 1, 25}, 1};
+    shape s = {6, 2, 64, 64, 2, 3, {2000, 31, 600}, {1, 1, 25}, 1};
     problem p;
     make(&p, &random, &s);
     for_each_row(PIO_OP_ATTENTION, &p, check_workers);

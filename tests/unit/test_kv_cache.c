@@ -35,7 +35,7 @@ static void make(problem *p, test_random *random) {
     static const int32_t head_dims[] = {16, 32, 64, 80, 128, 256};
     *p = (problem){.geometry = {1 + (int32_t)test_random_below(random, 4),
                                 head_dims[test_random_below(random, PIO_COUNT(head_dims))],
-                                32 * (1 + (int32_t)test_random_below(random, 3))}};
+                                64 * (1 + (int32_t)test_random_below(random, 3))}};
     const pio_kv_geometry *g = &p->geometry;
     p->n_heads = g->n_kv_heads * (1 + (int32_t)test_random_below(random, 8));
     p->rope_dim = 2 * (1 + (int32_t)test_random_below(random, (uint64_t)g->head_dim / 2));
@@ -169,8 +169,8 @@ static void appends_match_the_reference(void **state) {
 static void rows_are_read_back(void **state) {
     (void)state;
     test_random random = test_random_begin("rows_are_read_back");
-    const pio_kv_geometry g = {3, 48, 32};
-    const size_t n = 3 * 48, n_cached = 3 * 32;
+    const pio_kv_geometry g = {3, 80, 128};
+    const size_t n = 3 * 80, n_cached = 3 * 128;
     for (int bf16 = 0; bf16 < 2; bf16++) {
         pio_layout layout = bf16 ? PIO_LAYOUT_KV_BF16 : PIO_LAYOUT_KV_F32;
         float *kv = gaussian(&random, n_cached * 2 * n), *back = gaussian(&random, 2 * n);
