@@ -11,14 +11,14 @@
 #include "text/unicode.h"
 
 typedef struct pio_added_token {
-    char *content;  /* as the file has it */
+    char *content; /* as the file has it */
     size_t n_content;
-    char *matched;  /* what is looked for and what decoding sees: normalized where the token wants that */
+    char *matched; /* what is looked for and what decoding sees: normalized where the token wants that */
     size_t n_matched;
     int32_t id;
-    bool single_word; /* only where no word character touches it */
+    bool single_word;    /* only where no word character touches it */
     bool lstrip, rstrip; /* takes the white space before and behind it along */
-    bool normalized;  /* looked for in normalized text, else in the text as it comes */
+    bool normalized;     /* looked for in normalized text, else in the text as it comes */
     bool special;
 } pio_added_token;
 

@@ -22,8 +22,8 @@ pio_status pio_bpe_begin(pio_bpe *bpe, const pio_bpe_options *options, pio_error
         .prefix = copy_or_null(options->prefix),
         .suffix = copy_or_null(options->suffix),
     };
-    bool lost = (options->prefix && *options->prefix && !bpe->prefix) ||
-                (options->suffix && *options->suffix && !bpe->suffix);
+    bool lost =
+        (options->prefix && *options->prefix && !bpe->prefix) || (options->suffix && *options->suffix && !bpe->suffix);
     return lost ? pio_fail_memory(error, "a vocabulary", sizeof *bpe) : PIO_OK;
 }
 
@@ -49,7 +49,8 @@ static pio_bpe_slot *find_slot(const pio_bpe *bpe, const char *bytes, size_t n_b
         if (slot->id == UINT32_MAX) return slot;
         if (slot->hash != hash) continue;
         const pio_bpe_token *token = &bpe->tokens[slot->id];
-        if (token->n_bytes == n_bytes && token->literal == literal && !memcmp(bpe->pool.bytes + token->at, bytes, n_bytes))
+        if (token->n_bytes == n_bytes && token->literal == literal &&
+            !memcmp(bpe->pool.bytes + token->at, bytes, n_bytes))
             return slot;
     }
 }
@@ -87,8 +88,7 @@ pio_status pio_bpe_add_token(pio_bpe *bpe, const char *text, size_t n_bytes, uin
                         (int)PIO_MIN(n_bytes, (size_t)60), text, (unsigned long long)id, PIO_BPE_MAX_ID);
     size_t at = bpe->pool.n_bytes, n = n_bytes;
     bool ok = n_bytes < INT32_MAX && at + n_bytes < UINT32_MAX && pio_text_reserve(&bpe->pool, n_bytes + 1) &&
-              reserve_ids(bpe, (int32_t)id) &&
-              (2 * ((uint64_t)bpe->n_entries + 1) < bpe->n_slots || grow_slots(bpe));
+              reserve_ids(bpe, (int32_t)id) && (2 * ((uint64_t)bpe->n_entries + 1) < bpe->n_slots || grow_slots(bpe));
     if (!ok) return pio_fail_memory(error, "a vocabulary", at + n_bytes);
     char *to = bpe->pool.bytes + at;
     bool literal = bpe->byte_level && !pio_alphabet_to_bytes(text, n_bytes, to, &n);

@@ -39,16 +39,16 @@ typedef struct pio_bpe_options {
 
 typedef struct pio_bpe {
     bool byte_level, ignore_merges, fuse_unk, byte_fallback;
-    bool wants_unk;             /* an unknown symbol stands for unk_id, or is an error if that is -1 */
+    bool wants_unk; /* an unknown symbol stands for unk_id, or is an error if that is -1 */
     int32_t unk_id;
-    char *prefix, *suffix;      /* NULL: none; as the file writes them */
-    pio_bpe_token *tokens;      /* [n_tokens], by id */
+    char *prefix, *suffix; /* NULL: none; as the file writes them */
+    pio_bpe_token *tokens; /* [n_tokens], by id */
     int32_t n_tokens, tokens_capacity;
-    int32_t n_entries;          /* tokens that are present */
-    pio_text pool;              /* the tokens' bytes */
-    pio_bpe_slot *slots;        /* hash table of tokens; a power of two */
+    int32_t n_entries;   /* tokens that are present */
+    pio_text pool;       /* the tokens' bytes */
+    pio_bpe_slot *slots; /* hash table of tokens; a power of two */
     uint32_t n_slots;
-    pio_bpe_merge *merges;      /* hash table of merges; a power of two */
+    pio_bpe_merge *merges; /* hash table of merges; a power of two */
     uint32_t n_merge_slots, n_merges;
     int32_t byte_id[2][2][256]; /* byte-level: the symbol of a byte [not first][last], -1: none */
     int32_t fallback_id[256];   /* of "<0x00>" to "<0xFF>", -1: none */

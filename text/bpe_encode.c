@@ -8,10 +8,10 @@
 #include "text/bpe.h"
 
 enum {
-    SHORT_SYMBOLS = 40,    /* up to here scanning is faster than a heap */
-    CACHED_BYTES = 15,     /* longest piece in the cache; longer ones seldom come back */
+    SHORT_SYMBOLS = 40, /* up to here scanning is faster than a heap */
+    CACHED_BYTES = 15,  /* longest piece in the cache; longer ones seldom come back */
     CACHED_IDS = 7,
-    MAX_CACHED = 1 << 14,  /* entries: 768 KiB */
+    MAX_CACHED = 1 << 14, /* entries: 768 KiB */
     NO_RANK = INT32_MAX,
 };
 

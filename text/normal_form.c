@@ -11,8 +11,14 @@
 enum {
     MAPPED_END = 0x30000, /* no character behind this changes or moves */
     N_COMBINING = 256,
-    HANGUL_S = 0xac00, HANGUL_L = 0x1100, HANGUL_V = 0x1161, HANGUL_T = 0x11a7,
-    HANGUL_NL = 19, HANGUL_NV = 21, HANGUL_NT = 28, HANGUL_NS = HANGUL_NL * HANGUL_NV * HANGUL_NT,
+    HANGUL_S = 0xac00,
+    HANGUL_L = 0x1100,
+    HANGUL_V = 0x1161,
+    HANGUL_T = 0x11a7,
+    HANGUL_NL = 19,
+    HANGUL_NV = 21,
+    HANGUL_NT = 28,
+    HANGUL_NS = HANGUL_NL * HANGUL_NV * HANGUL_NT,
 };
 
 typedef struct decomposition {

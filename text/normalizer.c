@@ -148,16 +148,28 @@ pio_status pio_normalizer_run(const pio_normalizer *normalizer, pio_normalizer_s
         case PIO_NORMALIZE_FORM:
             status = pio_normal_form_apply(step->form, *text, *n_bytes, out, &changed, error);
             break;
-        case PIO_NORMALIZE_LOWER: ok = run_lower(*text, *n_bytes, out); break;
-        case PIO_NORMALIZE_STRIP: ok = run_strip(step, *text, *n_bytes, out); break;
-        case PIO_NORMALIZE_DROP: ok = run_drop(step, *text, *n_bytes, out); break;
-        case PIO_NORMALIZE_REPLACE: status = run_replace(step, scratch, *text, *n_bytes, out, error); break;
-        case PIO_NORMALIZE_PREPEND:
-            ok = !*n_bytes || (pio_text_append(out, step->text.bytes, step->text.n_bytes) &&
-                               pio_text_append(out, *text, *n_bytes));
+        case PIO_NORMALIZE_LOWER:
+            ok = run_lower(*text, *n_bytes, out);
             break;
-        case PIO_NORMALIZE_BYTES: ok = pio_bytes_to_alphabet(*text, *n_bytes, out); break;
-        case PIO_NORMALIZE_NMT: ok = run_nmt(*text, *n_bytes, out); break;
+        case PIO_NORMALIZE_STRIP:
+            ok = run_strip(step, *text, *n_bytes, out);
+            break;
+        case PIO_NORMALIZE_DROP:
+            ok = run_drop(step, *text, *n_bytes, out);
+            break;
+        case PIO_NORMALIZE_REPLACE:
+            status = run_replace(step, scratch, *text, *n_bytes, out, error);
+            break;
+        case PIO_NORMALIZE_PREPEND:
+            ok = !*n_bytes ||
+                 (pio_text_append(out, step->text.bytes, step->text.n_bytes) && pio_text_append(out, *text, *n_bytes));
+            break;
+        case PIO_NORMALIZE_BYTES:
+            ok = pio_bytes_to_alphabet(*text, *n_bytes, out);
+            break;
+        case PIO_NORMALIZE_NMT:
+            ok = run_nmt(*text, *n_bytes, out);
+            break;
         }
         if (!ok) status = pio_fail_memory(error, "a normalized text", *n_bytes);
         if (status) return status;

@@ -36,7 +36,7 @@ void pio_regex_free(pio_regex *regex) {
 /* The cut of Unicode into kinds: code points of a kind lie in exactly the same sets. */
 typedef struct kind_table {
     const pio_regex_program *program;
-    pio_spans cuts; /* begin: the first code point of an interval, end: its kind */
+    pio_spans cuts;                              /* begin: the first code point of an interval, end: its kind */
     uint64_t (*member)[PIO_REGEX_MAX_SETS / 64]; /* [MAX_KINDS]: bit s: in set s */
     int n_kinds;
 } kind_table;
@@ -159,9 +159,9 @@ static pio_status compile_code(const kind_table *table, pio_regex *regex, pio_er
     if (!ok) {
         status = pio_fail_memory(error, "a regular expression", pattern.n_bytes);
     } else {
-        regex->code = pcre2_compile((PCRE2_SPTR)(pattern.bytes ? pattern.bytes : ""), pattern.n_bytes,
-                                    PCRE2_NEVER_UTF | PCRE2_NEVER_BACKSLASH_C | PCRE2_NO_AUTO_CAPTURE, &number, &offset,
-                                    NULL);
+        regex->code =
+            pcre2_compile((PCRE2_SPTR)(pattern.bytes ? pattern.bytes : ""), pattern.n_bytes,
+                          PCRE2_NEVER_UTF | PCRE2_NEVER_BACKSLASH_C | PCRE2_NO_AUTO_CAPTURE, &number, &offset, NULL);
         if (!regex->code) {
             PCRE2_UCHAR reason[160];
             pcre2_get_error_message(number, reason, sizeof reason);
@@ -198,8 +198,12 @@ static pio_status compile_program(pio_regex_program *program, pio_regex **out, p
 static pio_status compile(const char *pattern, size_t n_bytes, bool step_names, pio_regex **out, pio_error *error) {
     *out = NULL;
     pio_regex_program program = {0};
-    pio_regex_parser parser = {.begin = pattern, .at = pattern, .end = pattern + n_bytes, .program = &program,
-                               .step_names = step_names, .error = error};
+    pio_regex_parser parser = {.begin = pattern,
+                               .at = pattern,
+                               .end = pattern + n_bytes,
+                               .program = &program,
+                               .step_names = step_names,
+                               .error = error};
     pio_status status = pio_regex_parse(&parser);
     if (status) {
         pio_regex_program_free(&program);

@@ -9,14 +9,14 @@ enum { MAX_CLASS_DEPTH = 20 };
 static pio_status add_property(pio_regex_parser *p, pio_char_set *out, const char *name, size_t n, bool posix,
                                bool negate) {
     pio_char_set found = {0};
-    pio_property result =
-        n && name[0] == '!' && !p->step_names ? PIO_PROPERTY_UNKNOWN : pio_char_set_add_property(&found, name, n, posix);
+    pio_property result = n && name[0] == '!' && !p->step_names ? PIO_PROPERTY_UNKNOWN
+                                                                : pio_char_set_add_property(&found, name, n, posix);
     if (result == PIO_PROPERTY_UNKNOWN) {
         pio_char_set_free(&found);
         return pio_fail(p->error, PIO_UNSUPPORTED, "character class '%.*s' is unknown", (int)(n > 40 ? 40 : n), name);
     }
-    bool ok = result == PIO_PROPERTY_ADDED && (!negate || pio_char_set_invert(&found)) &&
-              pio_char_set_add_set(out, &found);
+    bool ok =
+        result == PIO_PROPERTY_ADDED && (!negate || pio_char_set_invert(&found)) && pio_char_set_add_set(out, &found);
     pio_char_set_free(&found);
     return ok ? PIO_OK : pio_regex_fail_memory(p);
 }
@@ -84,21 +84,32 @@ pio_status pio_regex_parse_escape(pio_regex_parser *p, bool in_class, pio_char_s
     }
     *is_class = true;
     switch (*code) {
-    case 'd': case 'D': return add_property(p, out, "nd", 2, false, *code == 'D');
-    case 's': case 'S': return add_property(p, out, "space", 5, false, *code == 'S');
-    case 'w': case 'W': return add_property(p, out, "word", 4, false, *code == 'W');
-    case 'h': case 'H': return add_property(p, out, "xdigit", 6, false, *code == 'H');
-    case 'p': case 'P':
+    case 'd':
+    case 'D':
+        return add_property(p, out, "nd", 2, false, *code == 'D');
+    case 's':
+    case 'S':
+        return add_property(p, out, "space", 5, false, *code == 'S');
+    case 'w':
+    case 'W':
+        return add_property(p, out, "word", 4, false, *code == 'W');
+    case 'h':
+    case 'H':
+        return add_property(p, out, "xdigit", 6, false, *code == 'H');
+    case 'p':
+    case 'P':
         if (p->at < p->end && *p->at == '{') return escape_property(p, *code == 'P', out);
         break;
-    default: break;
+    default:
+        break;
     }
     *is_class = false;
     switch (*code) {
     case 'b':
         if (in_class) *code = '\b';
         return PIO_OK;
-    case 'x': return escape_hex(p, code);
+    case 'x':
+        return escape_hex(p, code);
     case 'u':
         if (take_hex(p, 4, code) < 4) return pio_regex_fail(p, PIO_CORRUPT, "\\u needs four hexadecimal digits");
         return check_code(p, *code);
@@ -111,9 +122,18 @@ pio_status pio_regex_parse_escape(pio_regex_parser *p, bool in_class, pio_char_s
         for (int n = 0; n < 2 && p->at < p->end && *p->at >= '0' && *p->at <= '7'; n++)
             *code = *code * 8 + (uint32_t)(*p->at++ - '0');
         return PIO_OK;
-    case '1': case '2': case '3': case '4': case '5': case '6': case '7': case '8': case '9':
+    case '1':
+    case '2':
+    case '3':
+    case '4':
+    case '5':
+    case '6':
+    case '7':
+    case '8':
+    case '9':
         return pio_regex_fail(p, PIO_UNSUPPORTED, "a back-reference");
-    default: return PIO_OK;
+    default:
+        return PIO_OK;
     }
 }
 
@@ -124,7 +144,8 @@ static bool take_posix(pio_regex_parser *p, pio_char_set *out, pio_status *statu
     bool negate = *name == '^';
     if (negate) name++;
     const char *close = name;
-    while (close < p->end && close - name < 20 && ((*close >= 'a' && *close <= 'z') || (*close >= 'A' && *close <= 'Z')))
+    while (close < p->end && close - name < 20 &&
+           ((*close >= 'a' && *close <= 'z') || (*close >= 'A' && *close <= 'Z')))
         close++;
     if (p->end - close < 2 || close[0] != ':' || close[1] != ']') return false;
     p->at = close + 2;
@@ -187,7 +208,7 @@ static pio_status parse_set(pio_regex_parser *p, int depth, pio_char_set *out) {
         bool close = *p->at == ']' && !first;
         bool and = p->end - p->at >= 2 && p->at[0] == '&' && p->at[1] == '&';
         if (close || and) {
-            p->at += and ? 2 : 1;
+            p->at += and? 2 : 1;
             bool ok = any_and ? pio_char_set_intersect(out, &part) : pio_char_set_add_set(out, &part);
             pio_char_set_free(&part);
             any_and = true;

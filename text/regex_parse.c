@@ -77,9 +77,15 @@ static pio_status put_syntax(pio_regex_parser *p, const char *syntax) {
             status = put(p, '\\');
             if (!status) status = put(p, *++syntax);
             break;
-        case 'N': status = put_range(p, '\n', '\n', false); break;
-        case 'R': status = put_range(p, '\r', '\r', false); break;
-        case 'A': status = put_range(p, 0, PIO_UNICODE_LAST, false); break;
+        case 'N':
+            status = put_range(p, '\n', '\n', false);
+            break;
+        case 'R':
+            status = put_range(p, '\r', '\r', false);
+            break;
+        case 'A':
+            status = put_range(p, 0, PIO_UNICODE_LAST, false);
+            break;
         case 'V':
             ok = pio_char_set_add(&set, '\n', '\r') && pio_char_set_add(&set, 0x85, 0x85) &&
                  pio_char_set_add(&set, 0x2028, 0x2029);
@@ -89,7 +95,9 @@ static pio_status put_syntax(pio_regex_parser *p, const char *syntax) {
             ok = pio_char_set_add_property(&set, "word", 4, false) == PIO_PROPERTY_ADDED;
             status = ok ? put_set(p, &set) : pio_regex_fail_memory(p);
             break;
-        default: status = put(p, (unsigned char)*syntax); break;
+        default:
+            status = put(p, (unsigned char)*syntax);
+            break;
         }
         pio_char_set_free(&set);
     }
@@ -103,11 +111,20 @@ static pio_status parse_options(pio_regex_parser *p) {
     bool on = true;
     for (; p->at < p->end && *p->at != ':' && *p->at != ')'; p->at++) {
         switch (*p->at) {
-        case '-': on = false; break;
-        case 'i': p->ignore_case = on; break;
-        case 'm': p->dot_all = on; break;
-        case 'x': p->extended = on; break;
-        default: return pio_regex_fail(p, PIO_UNSUPPORTED, "a group option other than i, m and x");
+        case '-':
+            on = false;
+            break;
+        case 'i':
+            p->ignore_case = on;
+            break;
+        case 'm':
+            p->dot_all = on;
+            break;
+        case 'x':
+            p->extended = on;
+            break;
+        default:
+            return pio_regex_fail(p, PIO_UNSUPPORTED, "a group option other than i, m and x");
         }
     }
     return p->at < p->end ? PIO_OK : pio_regex_fail(p, PIO_CORRUPT, "a group is not closed by ')'");
@@ -169,10 +186,21 @@ static pio_status parse_backslash(pio_regex_parser *p) {
     static const struct {
         char letter;
         const char *syntax; /* NULL: not supported */
-    } kinds[] = {{'A', "\\A"}, {'z', "\\z"}, {'Z', "(?=N?\\z)"}, {'b', "(?:(?<=W)(?!W)|(?<!W)(?=W))"},
-                 {'B', "(?:(?<=W)(?=W)|(?<!W)(?!W))"}, {'R', "(?>RN|V)"}, {'O', "A"},
-                 {'N', "(?!N)A"}, {'K', NULL}, {'G', NULL}, {'X', NULL}, {'y', NULL}, {'Y', NULL},
-                 {'k', NULL}, {'g', NULL}};
+    } kinds[] = {{'A', "\\A"},
+                 {'z', "\\z"},
+                 {'Z', "(?=N?\\z)"},
+                 {'b', "(?:(?<=W)(?!W)|(?<!W)(?=W))"},
+                 {'B', "(?:(?<=W)(?=W)|(?<!W)(?!W))"},
+                 {'R', "(?>RN|V)"},
+                 {'O', "A"},
+                 {'N', "(?!N)A"},
+                 {'K', NULL},
+                 {'G', NULL},
+                 {'X', NULL},
+                 {'y', NULL},
+                 {'Y', NULL},
+                 {'k', NULL},
+                 {'g', NULL}};
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds && p->at < p->end; i++) {
         if (*p->at != kinds[i].letter) continue;
         if (!kinds[i].syntax) return pio_regex_fail(p, PIO_UNSUPPORTED, "one of \\K \\G \\X \\y \\Y \\k \\g");
@@ -192,8 +220,12 @@ static pio_status parse_backslash(pio_regex_parser *p) {
 /* One atom without its quantifier. */
 static pio_status parse_atom(pio_regex_parser *p) {
     switch (*p->at) {
-    case '(': p->at++; return parse_group(p);
-    case '\\': p->at++; return parse_backslash(p);
+    case '(':
+        p->at++;
+        return parse_group(p);
+    case '\\':
+        p->at++;
+        return parse_backslash(p);
     case '[': {
         p->at++;
         pio_char_set set = {0};
@@ -202,12 +234,19 @@ static pio_status parse_atom(pio_regex_parser *p) {
         pio_char_set_free(&set);
         return status;
     }
-    case '.': p->at++; return put_syntax(p, p->dot_all ? "A" : "(?:(?!N)A)");
+    case '.':
+        p->at++;
+        return put_syntax(p, p->dot_all ? "A" : "(?:(?!N)A)");
     case '^':
         p->at++;
         return put_syntax(p, "(?:(?<!A)|(?<=N)(?!\\z))");
-    case '$': p->at++; return put_syntax(p, "(?:\\z|(?=N))");
-    case '*': case '+': case '?': return pio_regex_fail(p, PIO_CORRUPT, "nothing stands before a quantifier");
+    case '$':
+        p->at++;
+        return put_syntax(p, "(?:\\z|(?=N))");
+    case '*':
+    case '+':
+    case '?':
+        return pio_regex_fail(p, PIO_CORRUPT, "nothing stands before a quantifier");
     default: {
         uint32_t code = pio_utf8_next(&p->at);
         return put_range(p, code, code, p->ignore_case);
@@ -290,7 +329,7 @@ static pio_status parse_quantifiers(pio_regex_parser *p, int32_t from) {
         long least = 0, most = 0;
         bool fixed = false;
         if (c == '{' && !take_interval(p, &least, &most, &fixed)) break; /* a brace that is itself */
-        if (n && (status = wrap(p, from))) break; /* a quantifier of a quantified atom */
+        if (n && (status = wrap(p, from))) break;                        /* a quantifier of a quantified atom */
         if (c == '{') {
             status = put_interval(p, from, least, most, fixed);
             continue;

@@ -66,7 +66,8 @@ static bool join_parts(pio_split_behavior behavior, const pio_spans *parts, size
         case PIO_SPLIT_REMOVED:
             if (is_match) continue;
             break;
-        case PIO_SPLIT_ISOLATED: break;
+        case PIO_SPLIT_ISOLATED:
+            break;
         case PIO_SPLIT_CONTIGUOUS:
             while (i < n && !!(parts->items[i].begin & (uint32_t)IS_MATCH) == is_match) end = parts->items[i++].end;
             break;
@@ -128,12 +129,13 @@ static bool rewrite_piece(const pio_splitter_step *step, const char *piece, size
             from = i + 1;
         }
         return true;
-    default: return pio_bytes_to_alphabet(piece, n, out);
+    default:
+        return pio_bytes_to_alphabet(piece, n, out);
     }
 }
 
-static pio_status rewrite(const pio_splitter_step *step, pio_splitter_scratch *scratch, const char **text, bool at_start,
-                          pio_error *error) {
+static pio_status rewrite(const pio_splitter_step *step, pio_splitter_scratch *scratch, const char **text,
+                          bool at_start, pio_error *error) {
     pio_text *out = &scratch->buffers[*text == scratch->buffers[0].bytes && *text ? 1 : 0];
     out->n_bytes = 0;
     for (int32_t i = 0; i < scratch->pieces.n_items; i++) {

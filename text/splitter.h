@@ -6,19 +6,19 @@
 #include "text/utf8.h"
 
 typedef enum pio_split_behavior { /* what becomes of a match */
-    PIO_SPLIT_REMOVED,
-    PIO_SPLIT_ISOLATED,
-    PIO_SPLIT_MERGED_WITH_PREVIOUS,
-    PIO_SPLIT_MERGED_WITH_NEXT,
-    PIO_SPLIT_CONTIGUOUS,
+                                  PIO_SPLIT_REMOVED,
+                                  PIO_SPLIT_ISOLATED,
+                                  PIO_SPLIT_MERGED_WITH_PREVIOUS,
+                                  PIO_SPLIT_MERGED_WITH_NEXT,
+                                  PIO_SPLIT_CONTIGUOUS,
 } pio_split_behavior;
 
 typedef enum pio_splitter_kind {
-    PIO_SPLITTER_REGEX,    /* cuts at what `regex` matches or, with `invert`, at what it does not */
-    PIO_SPLITTER_PREFIX,   /* puts `text` before each piece that does not begin with it; `first_only`: the first one */
-    PIO_SPLITTER_SPACES,   /* replaces each ' ' by `text` */
-    PIO_SPLITTER_BYTES,    /* each byte to its character in GPT-2's alphabet */
-    PIO_SPLITTER_LENGTH,   /* cuts into pieces of n_characters */
+    PIO_SPLITTER_REGEX,  /* cuts at what `regex` matches or, with `invert`, at what it does not */
+    PIO_SPLITTER_PREFIX, /* puts `text` before each piece that does not begin with it; `first_only`: the first one */
+    PIO_SPLITTER_SPACES, /* replaces each ' ' by `text` */
+    PIO_SPLITTER_BYTES,  /* each byte to its character in GPT-2's alphabet */
+    PIO_SPLITTER_LENGTH, /* cuts into pieces of n_characters */
 } pio_splitter_kind;
 
 typedef struct pio_splitter_step {

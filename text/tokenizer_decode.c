@@ -38,7 +38,10 @@ static bool append_bytes(pio_text *out, const char *text, size_t n_bytes) {
 }
 
 static int hex_digit(char c) {
-    return c >= '0' && c <= '9' ? c - '0' : c >= 'A' && c <= 'F' ? c - 'A' + 10 : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+    return c >= '0' && c <= '9'   ? c - '0'
+           : c >= 'A' && c <= 'F' ? c - 'A' + 10
+           : c >= 'a' && c <= 'f' ? c - 'a' + 10
+                                  : -1;
 }
 
 /* "<0xHH>": the byte, else -1. */
@@ -173,13 +176,24 @@ static pio_status step_replace(const pio_decoder_step *step, const list *in, lis
 static pio_status run_step(const pio_decoder_step *step, const list *in, list *out, pio_error *error) {
     bool ok = true;
     switch (step->kind) {
-    case PIO_DECODE_BYTES: ok = step_bytes(in, out); break;
-    case PIO_DECODE_REPLACE: return step_replace(step, in, out, error);
-    case PIO_DECODE_BYTE_FALLBACK: ok = step_fallback(in, out); break;
-    case PIO_DECODE_FUSE: ok = list_add(out, in->text.bytes, in->text.n_bytes); break;
-    case PIO_DECODE_STRIP: ok = step_strip(step, in, out); break;
+    case PIO_DECODE_BYTES:
+        ok = step_bytes(in, out);
+        break;
+    case PIO_DECODE_REPLACE:
+        return step_replace(step, in, out, error);
+    case PIO_DECODE_BYTE_FALLBACK:
+        ok = step_fallback(in, out);
+        break;
+    case PIO_DECODE_FUSE:
+        ok = list_add(out, in->text.bytes, in->text.n_bytes);
+        break;
+    case PIO_DECODE_STRIP:
+        ok = step_strip(step, in, out);
+        break;
     case PIO_DECODE_METASPACE:
-    case PIO_DECODE_SUFFIX: ok = step_spaces(step, in, out); break;
+    case PIO_DECODE_SUFFIX:
+        ok = step_spaces(step, in, out);
+        break;
     }
     return ok ? PIO_OK : pio_fail_memory(error, "the decoded text", in->text.n_bytes);
 }
@@ -212,8 +226,8 @@ pio_status pio_tokenizer_decode(const pio_tokenizer *t, const int32_t *ids, size
                                 pio_error *error) {
     for (size_t i = 0; i < n_ids; i++) {
         if (ids[i] < 0 || ids[i] >= t->vocab_size)
-            return pio_fail(error, PIO_INVALID_ARGUMENT, "id %d at place %zu is outside the vocabulary, 0 to %d", ids[i],
-                            i, t->vocab_size - 1);
+            return pio_fail(error, PIO_INVALID_ARGUMENT, "id %d at place %zu is outside the vocabulary, 0 to %d",
+                            ids[i], i, t->vocab_size - 1);
     }
     if (!decodes_bytes(t)) return decode_steps(t, ids, n_ids, text, error);
     pio_text bytes = {0};
@@ -241,7 +255,8 @@ static bool append_view(const pio_tokenizer *t, const char *text, size_t n_bytes
         if (step.kind == PIO_DECODE_BYTE_FALLBACK)
             byte = fallback_byte(now.text.bytes, now.text.n_bytes);
         else if (step.kind == PIO_DECODE_BYTES)
-            ok = append_bytes(&next.text, now.text.bytes ? now.text.bytes : "", now.text.n_bytes) && list_close(&next, 0);
+            ok = append_bytes(&next.text, now.text.bytes ? now.text.bytes : "", now.text.n_bytes) &&
+                 list_close(&next, 0);
         else if (step.kind == PIO_DECODE_REPLACE)
             ok = step_replace(&step, &now, &next, NULL) == PIO_OK;
         else if (step.kind == PIO_DECODE_METASPACE || step.kind == PIO_DECODE_SUFFIX)

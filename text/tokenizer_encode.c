@@ -47,8 +47,8 @@ static pio_status encode_plain(encoder *e, const char *text, size_t n_bytes, boo
     for (int32_t i = 0; i < pieces->n_items && !status; i++) {
         const char *piece = text + pieces->items[i].begin;
         size_t n = pieces->items[i].end - pieces->items[i].begin;
-        status = t->spelt_pieces ? encode_spelt(e, piece, n)
-                                 : pio_bpe_encode(&t->bpe, &e->bpe, piece, n, e->ids, e->error);
+        status =
+            t->spelt_pieces ? encode_spelt(e, piece, n) : pio_bpe_encode(&t->bpe, &e->bpe, piece, n, e->ids, e->error);
     }
     return status;
 }
@@ -66,7 +66,8 @@ static pio_status encode_added(encoder *e, bool normalized, const char *text, si
         if (!status) status = add_id(e, e->tokenizer->added.tokens[match.token].id);
         from = match.end;
     }
-    if (!status && from < n_bytes) status = encode_between(e, normalized, text + from, n_bytes - from, at_start && !from);
+    if (!status && from < n_bytes)
+        status = encode_between(e, normalized, text + from, n_bytes - from, at_start && !from);
     return status;
 }
 

@@ -14,7 +14,7 @@ typedef struct reader {
     bool byte_level;
     bool any_normalizer, any_splitter; /* the keys were there, be it with null */
     bool any_model;
-    const char *model;                 /* where one begins that waits, or NULL */
+    const char *model; /* where one begins that waits, or NULL */
     pio_error *error;
 } reader;
 
@@ -89,9 +89,13 @@ static pio_status read_added_token(reader *r) {
     pio_added_token *token = PIO_PUSH(&r->tokenizer->added, tokens);
     char *copy = token ? copy_string(content) : NULL;
     if (!copy) return pio_fail_memory(r->error, "the added tokens", content.n_bytes);
-    *token = (pio_added_token){.content = copy, .n_content = content.n_bytes, .id = -1,
-                               .single_word = single_word == PIO_NODE_TRUE, .lstrip = lstrip == PIO_NODE_TRUE,
-                               .rstrip = rstrip == PIO_NODE_TRUE, .normalized = normalized == PIO_NODE_TRUE,
+    *token = (pio_added_token){.content = copy,
+                               .n_content = content.n_bytes,
+                               .id = -1,
+                               .single_word = single_word == PIO_NODE_TRUE,
+                               .lstrip = lstrip == PIO_NODE_TRUE,
+                               .rstrip = rstrip == PIO_NODE_TRUE,
+                               .normalized = normalized == PIO_NODE_TRUE,
                                .special = special == PIO_NODE_TRUE};
     return PIO_OK;
 }
@@ -142,8 +146,9 @@ static pio_status read_merge(reader *r) {
         if (n_left >= 8 && !memcmp(left, "#version", 8)) return PIO_OK;
         const char *space = memchr(left, ' ', n_left), *end = left + n_left;
         if (!space || memchr(space + 1, ' ', (size_t)(end - space - 1)))
-            return pio_fail(r->error, PIO_CORRUPT, "merge %u, '%.60s', is not two parts with a space between; fetch "
-                                                   "the file again",
+            return pio_fail(r->error, PIO_CORRUPT,
+                            "merge %u, '%.60s', is not two parts with a space between; fetch "
+                            "the file again",
                             r->tokenizer->bpe.n_merges, left);
         n_left = (size_t)(space - left);
         right = space + 1;
@@ -202,8 +207,9 @@ static pio_status read_model_head(reader *r, model_head *head) {
         size_t i = 0;
         while (i < PIO_COUNT(members) && strcmp(key, members[i].key) != 0) i++;
         if (i < PIO_COUNT(members)) {
-            bool ok = members[i].string ? pio_node_read_string(c, &r->pool_at, key, members[i].string, &status, r->error)
-                                        : pio_node_read_flag(c, key, members[i].flag, &status, r->error);
+            bool ok = members[i].string
+                          ? pio_node_read_string(c, &r->pool_at, key, members[i].string, &status, r->error)
+                          : pio_node_read_flag(c, key, members[i].flag, &status, r->error);
             if (!ok) return status;
             continue;
         }

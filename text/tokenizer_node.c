@@ -34,8 +34,7 @@ bool pio_node_read_string(pio_json_cursor *c, char **pool, const char *key, pio_
     return ok;
 }
 
-bool pio_node_read_flag(pio_json_cursor *c, const char *key, pio_node_flag *out, pio_status *status,
-                        pio_error *error) {
+bool pio_node_read_flag(pio_json_cursor *c, const char *key, pio_node_flag *out, pio_status *status, pio_error *error) {
     char first = pio_json_scan_peek(c);
     if (first != 't' && first != 'f' && first != 'n') return fail_type(key, "true or false", status, error);
     *out = first == 't' ? PIO_NODE_TRUE : first == 'f' ? PIO_NODE_FALSE : PIO_NODE_ABSENT;
@@ -90,8 +89,8 @@ static bool read_children(pio_json_cursor *c, char **pool, pio_node *node, int d
 }
 
 /* One member; keys that no step needs are skipped. */
-static bool read_member(pio_json_cursor *c, char **pool, pio_node *node, int depth, const char *key,
-                        pio_status *status, pio_error *error) {
+static bool read_member(pio_json_cursor *c, char **pool, pio_node *node, int depth, const char *key, pio_status *status,
+                        pio_error *error) {
     const struct {
         const char *key;
         pio_node_string *string;

@@ -7,8 +7,7 @@
 #include "text/tokenizer_node.h"
 
 /* What ByteLevel splits by when it is told to (Radford et al. 2019, GPT-2's encoder). */
-static const char gpt2_pattern[] =
-    "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+";
+static const char gpt2_pattern[] = "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+";
 
 /* What the other steps split by, over their own sets. */
 static const char space_pattern[] = "\\p{!whitespace}", punctuation_pattern[] = "\\p{!punctuation}",
@@ -24,8 +23,9 @@ static pio_status fail_memory(pio_error *error) {
 
 static pio_status fail_kind(const pio_node *node, const char *what, const char *known, pio_error *error) {
     if (!node->type.text) return pio_fail(error, PIO_CORRUPT, "a %s has no 'type'; fetch the file again", what);
-    return pio_fail(error, PIO_UNSUPPORTED, "%s '%.60s' is not supported (supported: %s); use a model whose tokenizer "
-                                            "needs none",
+    return pio_fail(error, PIO_UNSUPPORTED,
+                    "%s '%.60s' is not supported (supported: %s); use a model whose tokenizer "
+                    "needs none",
                     what, node->type.text, known);
 }
 
@@ -73,7 +73,7 @@ static pio_status normal_form_step(pio_normalizer_step *step, const pio_node *no
 
 static pio_status add_property(pio_char_set *set, const char *name, pio_error *error) {
     return pio_char_set_add_property(set, name, strlen(name), false) == PIO_PROPERTY_ADDED ? PIO_OK
-                                                                                          : fail_memory(error);
+                                                                                           : fail_memory(error);
 }
 
 pio_status pio_node_to_normalizer(const pio_node *node, pio_normalizer *normalizer, bool *bytes, pio_error *error) {
@@ -119,8 +119,9 @@ pio_status pio_node_to_normalizer(const pio_node *node, pio_normalizer *normaliz
         return once(bytes, error);
     }
     normalizer->n_steps--;
-    return fail_kind(node, "normalizer", "NFC, NFD, NFKC, NFKD, Lowercase, Nmt, Strip, StripAccents, Replace, Prepend, "
-                                         "ByteLevel, Sequence",
+    return fail_kind(node, "normalizer",
+                     "NFC, NFD, NFKC, NFKD, Lowercase, Nmt, Strip, StripAccents, Replace, Prepend, "
+                     "ByteLevel, Sequence",
                      error);
 }
 
@@ -233,8 +234,9 @@ pio_status pio_node_to_splitter(const pio_node *node, pio_splitter *splitter, bo
         step->n_characters = node->has_length ? (int32_t)node->length : 5;
         return step->n_characters > 0 ? PIO_OK : fail_missing(node, "length", error);
     }
-    return fail_kind(node, "pre-tokenizer", "Split, ByteLevel, Digits, Punctuation, Whitespace, WhitespaceSplit, "
-                                            "Metaspace, CharDelimiterSplit, BertPreTokenizer, FixedLength, Sequence",
+    return fail_kind(node, "pre-tokenizer",
+                     "Split, ByteLevel, Digits, Punctuation, Whitespace, WhitespaceSplit, "
+                     "Metaspace, CharDelimiterSplit, BertPreTokenizer, FixedLength, Sequence",
                      error);
 }
 
@@ -256,8 +258,9 @@ pio_status pio_node_to_decoder(const pio_node *node, pio_decoder *decoder, pio_e
     pio_decoder_step *step = PIO_PUSH(decoder, steps);
     if (!step) return fail_memory(error);
     if (is(node, "ByteLevel") || is(node, "ByteFallback") || is(node, "Fuse")) {
-        step->kind = is(node, "ByteLevel") ? PIO_DECODE_BYTES : is(node, "Fuse") ? PIO_DECODE_FUSE
-                                                                                  : PIO_DECODE_BYTE_FALLBACK;
+        step->kind = is(node, "ByteLevel") ? PIO_DECODE_BYTES
+                     : is(node, "Fuse")    ? PIO_DECODE_FUSE
+                                           : PIO_DECODE_BYTE_FALLBACK;
         return PIO_OK;
     }
     if (is(node, "Replace")) {

@@ -44,7 +44,7 @@ static inline uint32_t pio_unicode_varint(const unsigned char **at) {
         value |= (uint32_t)(*(*at)++ & 0x7f) << shift;
         shift += 7;
     }
-    return value | (uint32_t)*(*at)++ << shift;
+    return value | (uint32_t) * (*at)++ << shift;
 }
 
 #endif
