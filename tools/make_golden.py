@@ -1,0 +1,117 @@
+#!/usr/bin/env python3
+"""Makes tests/data/golden/: small random checkpoints in Hugging Face form, each with golden.safetensors beside it.
+usage: make_golden.py OUT_DIR    (needs: pip install torch transformers)
+
+golden.safetensors holds what transformers computes in float32 from the bf16 weights: `input_ids` [tokens] and their
+`logits` [tokens, vocab], `greedy_ids` (the first `prompt_len` input ids and their greedy continuation). A seed is
+taken only if every greedy choice has a clear margin, so that rounding cannot turn it, and the continuation does not
+repeat itself from the start.
+"""
+import argparse
+import json
+import os
+
+import torch
+from safetensors.torch import save_file
+from transformers import Qwen3Config, Qwen3ForCausalLM
+
+N_TOKENS, N_GREEDY, MARGIN, DISTINCT = 96, 24, 0.1, 12
+
+COMMON = {"architectures": ["Qwen3ForCausalLM"], "attention_bias": False, "attention_dropout": 0.0,
+          "bos_token_id": None, "eos_token_id": 2, "hidden_act": "silu", "initializer_range": 0.02,
+          "max_position_embeddings": 512, "model_type": "qwen3", "rms_norm_eps": 1e-6, "sliding_window": None,
+          "use_cache": True, "use_sliding_window": False}
+
+# The config files are written as they stand here, in both spellings that checkpoints use.
+CASES = {
+    "qwen3_tied": ({**COMMON, "dtype": "bfloat16", "head_dim": 32, "hidden_size": 64, "intermediate_size": 160,
+                    "num_attention_heads": 4, "num_hidden_layers": 2, "num_key_value_heads": 2,
+                    "rope_parameters": {"rope_theta": 5000000.0, "rope_type": "default"}, "tie_word_embeddings": True,
+                    "layer_types": ["full_attention"] * 2, "vocab_size": 256}, 1),
+    "qwen3_untied_sharded": ({**COMMON, "head_dim": 64, "hidden_size": 96, "intermediate_size": 160,
+                              "max_window_layers": 2, "num_attention_heads": 4, "num_hidden_layers": 2,
+                              "num_key_value_heads": 1, "rope_scaling": None, "rope_theta": 10000,
+                              "tie_word_embeddings": False, "torch_dtype": "bfloat16", "vocab_size": 300}, 2),
+}
+
+
+def weights(model, generator):
+    """Random bf16 weights of ordinary size: norms around 1, products that keep their input's size."""
+    state = {}
+    for name, p in model.named_parameters():
+        noise = torch.randn(p.shape, generator=generator)
+        lookup_only = "embed_tokens" in name and not model.config.tie_word_embeddings
+        value = 1 + 0.2 * noise if p.dim() == 1 else noise if lookup_only else noise * p.shape[1] ** -0.5
+        state[name] = value.to(torch.bfloat16)
+    return state
+
+
+@torch.no_grad()
+def reference(model, ids):
+    """({name: tensor}, smallest margin of the greedy choices)"""
+    logits = model(ids[None], use_cache=False).logits[0]
+    current, margin = ids, float("inf")
+    for _ in range(N_GREEDY):
+        best = model(current[None], use_cache=False).logits[0, -1].topk(2)
+        margin = min(margin, (best.values[0] - best.values[1]).item())
+        current = torch.cat([current, best.indices[:1]])
+    return {"input_ids": ids.to(torch.int32), "logits": logits.contiguous(), "greedy_ids": current.to(torch.int32),
+            "prompt_len": torch.tensor([len(ids)], dtype=torch.int32)}, margin
+
+
+def save_shards(folder, state, n):
+    """model.safetensors, or n shards of about one size and their index."""
+    if n == 1:
+        save_file(state, os.path.join(folder, "model.safetensors"), metadata={"format": "pt"})
+        return
+    total, at, shards = sum(t.numel() * 2 for t in state.values()), 0, [{} for _ in range(n)]
+    for name in sorted(state):
+        shards[min(n - 1, at * n // total)][name] = state[name]
+        at += state[name].numel() * 2
+    files = ["model-%05d-of-%05d.safetensors" % (i + 1, n) for i in range(n)]
+    for file, shard in zip(files, shards):
+        save_file(shard, os.path.join(folder, file), metadata={"format": "pt"})
+    index = {"metadata": {"total_size": total}, "weight_map": {k: f for f, s in zip(files, shards) for k in s}}
+    write_json(os.path.join(folder, "model.safetensors.index.json"), index)
+
+
+def write_json(path, value):
+    with open(path, "w") as f:
+        json.dump(value, f, indent=2, sort_keys=True)
+        f.write("\n")
+
+
+def make(folder, config, n_shards):
+    os.makedirs(folder, exist_ok=True)
+    settings = {k: v for k, v in config.items() if k not in ("rope_theta", "rope_scaling", "torch_dtype")}
+    settings.setdefault("rope_parameters", {"rope_type": "default", "rope_theta": config.get("rope_theta")})
+    model = Qwen3ForCausalLM(Qwen3Config(**settings, attn_implementation="eager")).float().eval()
+    for seed in range(1000):
+        generator = torch.Generator().manual_seed(seed)
+        state = weights(model, generator)
+        model.load_state_dict({k: v.float() for k, v in state.items()}, strict=False)
+        model.tie_weights()
+        ids = torch.randint(3, config["vocab_size"], (N_TOKENS,), generator=generator)
+        tensors, margin = reference(model, ids)
+        n_distinct = len(set(tensors["greedy_ids"][N_TOKENS:].tolist()))
+        if margin >= MARGIN and n_distinct >= DISTINCT:
+            break
+    else:
+        raise SystemExit("no seed gives margins of %g and %d distinct ids" % (MARGIN, DISTINCT))
+    save_shards(folder, state, n_shards)
+    save_file(tensors, os.path.join(folder, "golden.safetensors"))
+    write_json(os.path.join(folder, "config.json"), config)
+    print("%s: seed %d, margin %.3f, %d distinct greedy ids" % (folder, seed, margin, n_distinct))
+
+
+def main():
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument("out")
+    a = p.parse_args()
+    torch.set_num_threads(2)
+    for name, (config, n_shards) in CASES.items():
+        make(os.path.join(a.out, name), config, n_shards)
+
+
+if __name__ == "__main__":
+    main()
