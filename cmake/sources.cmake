@@ -4,7 +4,7 @@ set(PIO_ISA_avx2 -mavx2 -mfma -mf16c -mbmi2)
 set(PIO_ISA_avx512 ${PIO_ISA_avx2} -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx512cd -mavx512vnni -mprefer-vector-width=512)
 set(PIO_ISA_avx512bf16 ${PIO_ISA_avx512} -mavx512bf16)
 
-set(PIO_LAYERS base hal kernels graph io text models api)
+set(PIO_LAYERS base hal kernels graph io text models engine api)
 set(PIO_SOURCES)
 foreach(layer ${PIO_LAYERS})
     file(GLOB_RECURSE found CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/${layer}/*.c)

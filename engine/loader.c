@@ -139,26 +139,36 @@ static pio_status not_finite(const loader *l, const pio_fill_unit *unit, int32_t
                     l->model->directory, at.tensor->name, col);
 }
 
-/* Copies or converts the unit's rows to the stored type; quantised rows go through float32. */
+/* The type of a checkpoint's tensor, which pio_source_check let through. */
+static pio_dtype dtype_of(const pio_stored_tensor *tensor) {
+    return tensor->dtype == PIO_STORED_BF16  ? PIO_DTYPE_BF16
+           : tensor->dtype == PIO_STORED_F16 ? PIO_DTYPE_F16
+                                             : PIO_DTYPE_F32;
+}
+
+/* Row `r` of canonical rows. */
+static pio_canonical one_row(const pio_canonical *rows, int32_t r) {
+    const pio_dtype dtype = rows->dtype;
+    pio_canonical row = *rows;
+    row.rows = 1;
+    row.codes = (char *)rows->codes + pio_canonical_code_bytes(dtype, 1, rows->cols) * (uint64_t)r;
+    row.subs = rows->subs + pio_canonical_sub_bytes(dtype, 1, rows->cols) * (uint64_t)r;
+    row.scales = rows->scales + pio_canonical_scale_bytes(dtype, 1, rows->cols) / sizeof *rows->scales * (uint64_t)r;
+    return row;
+}
+
+/* Converts the unit's rows to the stored type. */
 static pio_status read_rows(const loader *l, const pio_fill_unit *unit, pio_canonical *rows, pio_error *error) {
-    const int32_t cols = rows->cols;
-    for (int32_t r = 0; r < unit->n_rows; r++) {
+    void *scratch = aligned_alloc(64, PIO_ROUND_UP(pio_quantize_scratch(rows->cols), 64u));
+    pio_status status = scratch ? PIO_OK : pio_fail_memory(error, "quantising", pio_quantize_scratch(rows->cols));
+    for (int32_t r = 0; r < unit->n_rows && !status; r++) {
         const pio_source_row row = pio_source_find(l->model, l->parts, unit->weight, unit->first_row + r);
-        int32_t bad = -1;
-        if (rows->dtype == PIO_DTYPE_BF16) {
-            uint16_t *out = (uint16_t *)rows->codes + (size_t)r * (size_t)cols;
-            pio_source_read_bf16(&row, cols, out);
-            bad = pio_find_nonfinite_bf16(out, cols);
-        } else if (rows->dtype == PIO_DTYPE_F32) {
-            float *out = (float *)rows->codes + (size_t)r * (size_t)cols;
-            pio_source_read_f32(&row, cols, out);
-            bad = pio_find_nonfinite_f32(out, cols);
-        } else {
-            bad = pio_quantize_row(row.data, row.tensor->dtype, cols, rows, r);
-        }
-        if (bad >= 0) return not_finite(l, unit, r, bad, error);
+        const pio_canonical to = one_row(rows, r);
+        int64_t bad = pio_quantize(l->model->chosen.caps.features, dtype_of(row.tensor), row.data, &to, scratch);
+        if (bad >= 0) status = not_finite(l, unit, r, (int32_t)bad, error);
     }
-    return PIO_OK;
+    free(scratch);
+    return status;
 }
 
 /* Gives back the mapped pages behind the unit: of each part that it draws from, one run of bytes. */

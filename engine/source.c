@@ -92,21 +92,3 @@ pio_source_row pio_source_find(const pio_model *model, const pio_stored_tensor *
     uint64_t row_bytes = (uint64_t)weight->cols * (pio_stored_dtype_bits(tensor->dtype) / 8);
     return (pio_source_row){tensor, (const char *)tensor->data + row_bytes * (uint64_t)(parts[part].first_row + row)};
 }
-
-void pio_source_read_f32(const pio_source_row *row, int32_t cols, float *out) {
-    const char *data = row->data;
-    if (row->tensor->dtype == PIO_STORED_F32) {
-        memcpy(out, data, sizeof *out * (size_t)cols);
-        return;
-    }
-    bool bf16 = row->tensor->dtype == PIO_STORED_BF16;
-    for (int32_t i = 0; i < cols; i++) {
-        uint16_t half;
-        memcpy(&half, data + 2 * (size_t)i, sizeof half);
-        out[i] = bf16 ? pio_bf16_to_f32(half) : pio_f16_to_f32(half);
-    }
-}
-
-void pio_source_read_bf16(const pio_source_row *row, int32_t cols, uint16_t *out) {
-    memcpy(out, row->data, sizeof *out * (size_t)cols);
-}

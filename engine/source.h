@@ -19,8 +19,4 @@ typedef struct pio_source_row {
 pio_source_row pio_source_find(const pio_model *model, const pio_stored_tensor *const *parts, int32_t index,
                                int32_t row);
 
-/* The row as float32 or bf16 [cols]. */
-void pio_source_read_f32(const pio_source_row *row, int32_t cols, float *out);
-void pio_source_read_bf16(const pio_source_row *row, int32_t cols, uint16_t *out);
-
 #endif

@@ -48,13 +48,40 @@ void *pio_case_words(pio_case_builder *builder, int in, int64_t bytes);
 void pio_case_cache(pio_case_builder *builder, int in, int32_t pages);
 /* The step: ragged sequences with shuffled pages; fills all of call->step. `bound` >= the sum of n_rows. */
 void pio_case_step(pio_case_builder *builder, const pio_case_sequence *sequences, int n_sequences, int32_t bound);
-/* A float32 output (the row may write another encoding where the row says so), poisoned. */
+/* Parts of the step that a case sets itself, after pio_case_step: ids [live tokens]; the wanted rows and their draws,
+ * of which `live` of `bound` are live. */
+int32_t *pio_case_ids(pio_case_builder *builder);
+int32_t *pio_case_out_rows(pio_case_builder *builder, int32_t bound, int32_t live);
+pio_step_draw *pio_case_draws(pio_case_builder *builder, int32_t bound, int32_t live);
+/* Zeroed bytes whose address stands at byte `at` of the words of operand `in`. */
+void *pio_case_linked(pio_case_builder *builder, int in, int64_t at, int64_t bytes);
+
+/* A float32 output, poisoned. */
 void pio_case_output(pio_case_builder *builder, int out, int32_t bound, int32_t live, int32_t cols);
+/* The output is written in this encoding by reference and row alike. */
+void pio_case_output_encoding(pio_case_builder *builder, int out, pio_encoding encoding);
 /* Raw output words, compared exactly. */
 void pio_case_output_words(pio_case_builder *builder, int out, int64_t bytes);
 /* The output is the cache operand `in`, compared by what its rows read back as. */
 void pio_case_output_cache(pio_case_builder *builder, int out, int in);
 /* The output is the operand `in` itself (in-place), so that aliasing is tried too. */
 void pio_case_output_in_place(pio_case_builder *builder, int out, int in);
+
+/* ---- running cases ---- */
+
+typedef enum pio_case_outcome { PIO_CASE_PASSED, PIO_CASE_FAILED, PIO_CASE_NOT_SERVED } pio_case_outcome;
+
+typedef struct pio_case_result {
+    pio_case_outcome outcome;
+    char name[128];
+    double nmse;
+    char text[512]; /* what is wrong */
+} pio_case_result;
+
+/* Runs case `index` of the row's op through the row (on this CPU, with n_workers taking turns) and through the
+ * reference, and compares. `written`: the encoding in which the row writes its output. PIO_NOT_FOUND: there is no such
+ * case. */
+pio_status pio_case_run(const pio_row *row, int index, uint64_t seed, int n_workers, pio_encoding written,
+                        pio_case_result *result, pio_error *error);
 
 #endif

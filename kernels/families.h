@@ -28,4 +28,12 @@
 #undef PIO_CPU
 #undef PIO_CPU_PORTABLE
 
+/* The functions of all rows. */
+#define PIO_CPU(op, isa, variant, layout, acts, outs, least, most, rank, match, scratch, record, function)             \
+    void function(const void *args, pio_worker *worker);
+#define PIO_CPU_PORTABLE PIO_CPU
+#include "kernels/rows.def"
+#undef PIO_CPU
+#undef PIO_CPU_PORTABLE
+
 #endif

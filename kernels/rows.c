@@ -5,19 +5,19 @@
 
 #include "kernels/families.h"
 
-/* A row's functions have external linkage in the family's files and are declared by families.h; match(), scratch() and
- * record() are declared in its header. NONE stands for an absent one. */
+/* Rows' functions have external linkage in the family's files and are declared by families.h; match(), scratch() and
+ * record() are declared in the family's header. NONE stands for an absent one. */
 #define NONE ((void *)0)
 
-#define ROW(op_name, isa_name, variant_name, layout_name, acts_name, outs, least, most, rank_, match_, scratch_,       \
-            record_, function_, portable_)                                                                             \
-    &(const pio_row){.op = PIO_OP_##op_name,                                                                           \
+#define ROW(op_, isa_, isa_name, variant_, layout_, acts_, portable_, outs, least, most, rank_, match_, scratch_,      \
+            record_, function_)                                                                                        \
+    &(const pio_row){.op = op_,                                                                                        \
                      .backend = PIO_BACKEND_CPU,                                                                       \
-                     .features = PIO_CPU_##isa_name,                                                                   \
-                     .isa = #isa_name,                                                                                 \
-                     .variant = #variant_name,                                                                         \
-                     .layout = PIO_LAYOUT_##layout_name,                                                               \
-                     .acts = PIO_ENC_##acts_name,                                                                      \
+                     .features = isa_,                                                                                 \
+                     .isa = isa_name,                                                                                  \
+                     .variant = variant_,                                                                              \
+                     .layout = layout_,                                                                                \
+                     .acts = acts_,                                                                                    \
                      .out_encodings = outs,                                                                            \
                      .portable = portable_,                                                                            \
                      .min_rows = least,                                                                                \
@@ -27,8 +27,10 @@
                      .scratch = scratch_,                                                                              \
                      .record = record_,                                                                                \
                      .functions = {function_}},
-#define PIO_CPU(...)          ROW(__VA_ARGS__, false)
-#define PIO_CPU_PORTABLE(...) ROW(__VA_ARGS__, true)
+#define PIO_CPU(op, isa, variant, layout, acts, ...)                                                                   \
+    ROW(PIO_OP_##op, PIO_CPU_##isa, #isa, #variant, PIO_LAYOUT_##layout, PIO_ENC_##acts, false, __VA_ARGS__)
+#define PIO_CPU_PORTABLE(op, isa, variant, layout, acts, ...)                                                          \
+    ROW(PIO_OP_##op, PIO_CPU_##isa, #isa, #variant, PIO_LAYOUT_##layout, PIO_ENC_##acts, true, __VA_ARGS__)
 
 static const pio_row *const rows[] = {
 #include "kernels/rows.def"

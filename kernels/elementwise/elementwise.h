@@ -1,20 +1,47 @@
+/* ADD, SWIGLU and CONVERT: one pass over rows. */
 #ifndef PIO_KERNELS_ELEMENTWISE_ELEMENTWISE_H
 #define PIO_KERNELS_ELEMENTWISE_ELEMENTWISE_H
 
 #include "kernels/dialect/args.h"
 
-#define PIO_SWIGLU_BLOCK 16 /* gate rows (columns of gate_up) before the up rows (columns) that belong to them */
+/* Rows of gate and up take turns in blocks of this many: block b of gate_up is 16 columns of gate, then the 16 of up
+ * that belong to them; a last block that is not full has as many of each as are left. */
+#define PIO_SWIGLU_BLOCK 16
 
+/* y = a + b; float32 [rows, cols]. y may be a. */
 PIO_ARGS(pio_add_args) {
-    pio_u64 x;
+    pio_u64 a, b, y;
+    pio_u64 live; /* i32: the live rows; 0: all */
+    pio_i32 rows, cols;
+    pio_i32 a_stride, b_stride, y_stride; /* bytes */
 };
 
+/* y[j] = silu(gate[j]) * up[j], silu(v) = v / (1 + e^-v); gate_up float32 [rows, 2 cols] in blocks -> y [rows, cols] in
+ * float32, bf16 or s8. */
 PIO_ARGS(pio_swiglu_args) {
-    pio_u64 x;
+    pio_u64 gate_up, y;
+    pio_u64 live;
+    pio_i32 rows, cols; /* of y */
+    pio_i32 x_stride, y_stride;
+    pio_i32 encoding; /* pio_encoding of y */
 };
 
+/* y = x in another encoding (kernels/dtype/encoding.h); x float32 [rows, cols]. */
 PIO_ARGS(pio_convert_args) {
-    pio_u64 x;
+    pio_u64 x, y;
+    pio_u64 live;
+    pio_i32 rows, cols;
+    pio_i32 x_stride, y_stride;
+    pio_i32 encoding;
 };
+
+#ifndef PIO_GLSL
+#include <stdbool.h>
+
+struct pio_call;
+
+/* A row of y fits the worker's scratch. */
+bool pio_swiglu_match(const struct pio_call *call);
+#endif
 
 #endif

@@ -1,0 +1,398 @@
+#include "kernels/case_state.h"
+
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "kernels/dtype/quantize.h"
+
+/* ---- the row's side ---- */
+
+static bool clone(case_block *block) {
+    if (!case_memory_make(&block->row, block->reference.bytes, 0)) return false;
+    memcpy(block->row.data, block->reference.data, (size_t)block->reference.bytes);
+    return true;
+}
+
+/* Activations in the row's encoding; the reference then reads what the encoding kept. */
+static bool encode_acts(case_block *block, pio_encoding encoding, pio_operand *operand) {
+    const int64_t from = pio_encoding_stride(PIO_ENC_F32, block->cols), to = pio_encoding_stride(encoding, block->cols);
+    if (!case_memory_make(&block->row, to * block->rows, CASE_POISON)) return false;
+    for (int32_t t = 0; t < block->live; t++) {
+        pio_encode_row(encoding, (float *)(block->reference.data + t * from), block->cols, block->row.data + t * to);
+        pio_decode_row(encoding, block->row.data + t * to, block->cols, (float *)(block->reference.data + t * from));
+    }
+    operand->encoding = encoding;
+    operand->stride = to;
+    return true;
+}
+
+static pio_layout rows_layout(pio_dtype dtype) {
+    static const pio_layout layouts[PIO_DTYPE_COUNT] = {[PIO_DTYPE_F32] = PIO_LAYOUT_F32_ROWS,
+                                                        [PIO_DTYPE_BF16] = PIO_LAYOUT_BF16_ROWS,
+                                                        [PIO_DTYPE_Q8] = PIO_LAYOUT_Q8_ROWS,
+                                                        [PIO_DTYPE_Q4] = PIO_LAYOUT_Q4_ROWS};
+    return layouts[dtype];
+}
+
+static bool make_canonical(const float *x, pio_canonical *out) {
+    out->codes = calloc(1, pio_canonical_code_bytes(out->dtype, out->rows, out->cols) + 64);
+    out->subs = calloc(1, pio_canonical_sub_bytes(out->dtype, out->rows, out->cols) + 64);
+    out->scales = calloc(1, pio_canonical_scale_bytes(out->dtype, out->rows, out->cols) + 64);
+    void *scratch = aligned_alloc(64, PIO_ROUND_UP(pio_quantize_scratch(out->cols), 64u));
+    bool ready = out->codes && out->subs && out->scales && scratch;
+    if (ready) pio_quantize(0, PIO_DTYPE_F32, x, out, scratch);
+    free(scratch);
+    return ready;
+}
+
+/* The same canonical weight, row-major for the reference and in the row's layout. */
+static bool pack_weight(case_block *block, pio_layout layout, pio_operand *reference, pio_operand *row) {
+    if (layout == PIO_LAYOUT_ANY) layout = PIO_LAYOUT_BF16_ROWS;
+    pio_canonical canonical = {.dtype = pio_layout_get(layout)->dtype, .rows = block->rows, .cols = block->cols};
+    reference->layout = rows_layout(canonical.dtype);
+    row->layout = layout;
+    const pio_layout_info *of_reference = pio_layout_get(reference->layout), *of_row = pio_layout_get(layout);
+    case_memory floats = block->reference;
+    bool ready = make_canonical((const float *)floats.data, &canonical) &&
+                 case_memory_make(&block->reference, (int64_t)of_reference->bytes(block->rows, block->cols), 0) &&
+                 case_memory_make(&block->row, (int64_t)of_row->bytes(block->rows, block->cols), 0);
+    if (ready) {
+        of_reference->pack(&canonical, 0, block->reference.data, block->rows, block->cols);
+        of_row->pack(&canonical, 0, block->row.data, block->rows, block->cols);
+    }
+    if (block->reference.data != floats.data) case_memory_free(&floats);
+    free(canonical.codes);
+    free(canonical.subs);
+    free(canonical.scales);
+    return ready;
+}
+
+/* Random keys and values in the context's rows, as the row's layout keeps them; NaN elsewhere. */
+static bool fill_cache(pio_case_builder *b, case_block *block, pio_layout layout) {
+    const int32_t n = b->geometry.n_kv_heads * b->geometry.head_dim, page_tokens = b->geometry.page_tokens;
+    float *kv = malloc(2 * sizeof *kv * (size_t)n);
+    if (!kv ||
+        !case_memory_make(&block->row, (int64_t)pio_kv_bytes(layout, &b->geometry, b->cache_pages), CASE_POISON)) {
+        free(kv);
+        return false;
+    }
+    const pio_step_counts *counts = (const pio_step_counts *)b->blocks[b->step_blocks[0]].reference.data;
+    const pio_step_sequence *sequences = (const pio_step_sequence *)b->blocks[b->step_blocks[4]].reference.data;
+    const int32_t *pages = (const int32_t *)b->blocks[b->step_blocks[5]].reference.data;
+    for (int32_t s = 0; s < counts->n_sequences; s++) {
+        /* Where the cache is only read, the step's own rows are there too. */
+        int32_t rows = sequences[s].context + (block->written ? 0 : sequences[s].n_rows);
+        for (int32_t t = 0; t < rows; t++) {
+            int32_t at = pages[sequences[s].first_page + t / page_tokens] * page_tokens + t % page_tokens;
+            for (int32_t i = 0; i < 2 * n; i++) kv[i] = pio_case_gaussian(b);
+            pio_kv_write_row(layout, &b->geometry, block->row.data, at, kv, kv + n);
+            pio_kv_read_row(layout, &b->geometry, block->row.data, at, kv, kv + n);
+            pio_kv_write_row(PIO_LAYOUT_KV_F32, &b->geometry, block->reference.data, at, kv, kv + n);
+        }
+    }
+    free(kv);
+    return true;
+}
+
+static pio_addr resolve(const pio_case_builder *b, pio_addr number, bool row) {
+    if (!number) return 0;
+    const case_block *block = &b->blocks[number - 1];
+    return (pio_addr)(uintptr_t)(row ? block->row.data : block->reference.data);
+}
+
+static void resolve_call(const pio_case_builder *b, pio_call *call, bool row) {
+    for (int i = 0; i < call->n_in + call->n_out; i++) {
+        pio_operand *operand = i < call->n_in ? &call->in[i] : &call->out[i - call->n_in];
+        operand->address = resolve(b, operand->address, row);
+        operand->live = resolve(b, operand->live, row);
+    }
+    pio_addr *const parts[8] = {&call->step.counts,    &call->step.ids,   &call->step.positions, &call->step.cache_rows,
+                                &call->step.sequences, &call->step.pages, &call->step.out_rows,  &call->step.draws};
+    for (int i = 0; i < 8; i++) *parts[i] = resolve(b, (pio_addr)(b->step_blocks[i] + 1), row);
+}
+
+static void resolve_links(pio_case_builder *b) {
+    for (int i = 0; i < b->n_blocks; i++) {
+        const case_block *block = &b->blocks[i];
+        if (block->parent < 0) continue;
+        const uint64_t reference = (uintptr_t)block->reference.data, row = (uintptr_t)block->row.data;
+        memcpy(b->blocks[block->parent].reference.data + block->parent_at, &reference, sizeof reference);
+        memcpy(b->blocks[block->parent].row.data + block->parent_at, &row, sizeof row);
+    }
+}
+
+/* Which operand `block` is, or -1. */
+static int input_of(const pio_case_builder *b, int block) {
+    for (int i = 0; i < PIO_MAX_IN; i++)
+        if (b->in_block[i] == block) return i;
+    return -1;
+}
+
+static bool make_block(pio_case_builder *b, int index, pio_encoding written) {
+    case_block *block = &b->blocks[index];
+    const int in = input_of(b, index);
+    const pio_row *row = b->under_test;
+    if (block->kind == CASE_ACTS && in == 0 && row->acts != PIO_ENC_F32)
+        return encode_acts(block, row->acts, &b->row_call.in[0]);
+    if (block->kind == CASE_WEIGHT)
+        return pack_weight(block, row->layout, &b->reference_call.in[in], &b->row_call.in[in]);
+    if (block->kind == CASE_CACHE) {
+        for (int i = 0; i < PIO_MAX_OUT; i++)
+            if (b->out_cache[i] == in)
+                b->reference_call.out[i].layout = PIO_LAYOUT_KV_F32, b->row_call.out[i].layout = row->layout;
+        b->reference_call.in[in].layout = PIO_LAYOUT_KV_F32;
+        b->row_call.in[in].layout = row->layout;
+        return fill_cache(b, block, row->layout);
+    }
+    if (block->kind == CASE_OUTPUT && index == b->out_block[0] && written != PIO_ENC_F32 && !b->out_exact_encoding[0]) {
+        b->row_call.out[0].encoding = written;
+        b->row_call.out[0].stride = pio_encoding_stride(written, block->cols);
+        return case_memory_make(&block->row, b->row_call.out[0].stride * block->rows, CASE_POISON);
+    }
+    return clone(block);
+}
+
+static bool make_sides(pio_case_builder *b, pio_encoding written) {
+    b->reference_call = b->row_call = b->call;
+    for (int i = 0; i < b->n_blocks; i++)
+        if (!make_block(b, i, written)) return false;
+    resolve_call(b, &b->reference_call, false);
+    resolve_call(b, &b->row_call, true);
+    resolve_links(b);
+    for (int i = 0; i < b->n_blocks; i++) {
+        case_block *block = &b->blocks[i];
+        if (!case_memory_make(&block->before, block->row.bytes, 0)) return false;
+        memcpy(block->before.data, block->row.data, (size_t)block->row.bytes);
+    }
+    return true;
+}
+
+/* ---- running ---- */
+
+/* Runs dispatches at once: the workers take turns on this thread, the last one first, so that none may wait for
+ * another. */
+typedef struct direct_recorder {
+    pio_recorder base;
+    const pio_row *row;
+    int n_workers;
+    char *scratch; /* PIO_WORKER_SCRATCH_BYTES */
+} direct_recorder;
+
+static void run_function(pio_cpu_function function, const void *args, int n_workers, char *scratch) {
+    atomic_int next = 0;
+    for (int i = n_workers - 1; i >= 0; i--) {
+        pio_worker worker = {i, n_workers, &next, scratch, PIO_WORKER_SCRATCH_BYTES};
+        function(args, &worker);
+    }
+}
+
+static pio_status dispatch_now(pio_recorder *recorder, int index, const uint32_t groups[3], const void *args,
+                               size_t args_bytes, pio_error *error) {
+    (void)groups, (void)error;
+    direct_recorder *r = (direct_recorder *)recorder;
+    PIO_ALIGNED(16) char copy[PIO_ARGS_MAX_BYTES] = {0};
+    memcpy(copy, args, args_bytes);
+    run_function(r->row->functions[index], copy, r->n_workers, r->scratch);
+    return PIO_OK;
+}
+
+static pio_status barrier_now(pio_recorder *recorder, pio_error *error) {
+    (void)recorder, (void)error;
+    return PIO_OK;
+}
+
+static pio_status run_row(pio_case_builder *b, int n_workers, char *worker_scratch, pio_error *error) {
+    const pio_op_info *op = pio_op_get(b->call.op);
+    const pio_row *row = b->under_test;
+    case_memory scratch = {0};
+    size_t bytes = row->scratch ? row->scratch(&b->row_call) : 0;
+    if (bytes && !case_memory_make(&scratch, (int64_t)bytes, CASE_POISON))
+        return pio_fail_memory(error, "a case's scratch", bytes);
+    b->row_call.scratch = (pio_addr)(uintptr_t)scratch.data;
+    direct_recorder recorder = {{dispatch_now, barrier_now}, row, n_workers, worker_scratch};
+    pio_status status = PIO_OK;
+    if (row->record) {
+        status = row->record(&recorder.base, &b->row_call, error);
+    } else {
+        PIO_ALIGNED(16) char args[PIO_ARGS_MAX_BYTES] = {0};
+        op->bind(&b->row_call, args);
+        status = dispatch_now(&recorder.base, 0, (const uint32_t[]){1, 1, 1}, args, op->args_bytes, error);
+    }
+    if (!status && bytes && !case_guards_are_whole(&scratch))
+        status = pio_fail(error, PIO_INTERNAL, "it writes past its scratch");
+    case_memory_free(&scratch);
+    return status;
+}
+
+static void run_reference(pio_case_builder *b, int n_workers, char *worker_scratch) {
+    PIO_ALIGNED(16) char args[PIO_ARGS_MAX_BYTES] = {0};
+    const pio_op_info *op = pio_op_get(b->call.op);
+    op->bind(&b->reference_call, args);
+    run_function(op->reference, args, n_workers, worker_scratch);
+}
+
+/* ---- comparing ---- */
+
+static bool wrong(pio_case_result *result, const char *format, ...) PIO_PRINTF(2, 3);
+static bool wrong(pio_case_result *result, const char *format, ...) {
+    va_list args;
+    va_start(args, format);
+    vsnprintf(result->text, sizeof result->text, format, args);
+    va_end(args);
+    result->outcome = PIO_CASE_FAILED;
+    return false;
+}
+
+typedef struct error_sum {
+    double error, power;
+    bool not_finite;
+} error_sum;
+
+static void add_row(error_sum *sum, const float *x, const float *reference, int32_t n) {
+    for (int32_t i = 0; i < n; i++) {
+        double d = (double)x[i] - reference[i];
+        sum->error += d * d;
+        sum->power += (double)reference[i] * reference[i];
+        if (!isfinite(x[i])) sum->not_finite = true;
+    }
+}
+
+static bool judge(const pio_case_builder *b, const error_sum *sum, double tolerance, pio_case_result *result) {
+    double nmse = sum->power > 0 ? sum->error / sum->power : sum->error;
+    result->nmse = fmax(result->nmse, nmse);
+    if (sum->not_finite) return wrong(result, "it writes values that are not finite, or leaves some unwritten");
+    if (!(nmse <= tolerance)) return wrong(result, "nmse %.3g is over %.3g (%s)", nmse, tolerance, b->reason);
+    return true;
+}
+
+/* What bytes of an output row are written; the rest must keep its poison. */
+static int64_t written_bytes(pio_encoding encoding, int32_t cols) {
+    if (encoding == PIO_ENC_F32) return 4 * (int64_t)cols;
+    return encoding == PIO_ENC_BF16 ? 2 * (int64_t)PIO_ROUND_UP(cols, 32)
+                                    : pio_s8_sums_at(cols) + 4 * (int64_t)pio_s8_blocks(cols);
+}
+
+static bool compare_acts(const pio_case_builder *b, int out, const case_block *block, pio_case_result *result) {
+    const pio_operand *of_row = &b->row_call.out[out], *of_reference = &b->reference_call.out[out];
+    const int64_t used = written_bytes(of_row->encoding, block->cols);
+    float *x = malloc(2 * sizeof *x * (size_t)block->cols), *reference = x + block->cols;
+    error_sum sum = {0};
+    if (!x) return wrong(result, "no memory to compare");
+    for (int32_t t = 0; t < block->live; t++) {
+        pio_decode_row(of_row->encoding, block->row.data + t * of_row->stride, block->cols, x);
+        pio_decode_row(of_reference->encoding, block->reference.data + t * of_reference->stride, block->cols,
+                       reference);
+        add_row(&sum, x, reference, block->cols);
+    }
+    free(x);
+    for (int32_t t = 0; t < block->rows; t++) {
+        int64_t from = t * of_row->stride + (t < block->live ? used : 0), n = (t + 1) * of_row->stride - from;
+        if (memcmp(block->row.data + from, block->before.data + from, (size_t)n))
+            return wrong(result, "it writes outside the live rows' columns (row %d)", t);
+    }
+    /* An encoding of the row's own choice adds its own rounding. */
+    double rounding = of_row->encoding == of_reference->encoding ? 0 : of_row->encoding == PIO_ENC_S8 ? 3e-3 : 1e-5;
+    return judge(b, &sum, b->tolerance + rounding, result);
+}
+
+static bool compare_cache(const pio_case_builder *b, const case_block *block, pio_case_result *result) {
+    const int32_t n = b->geometry.n_kv_heads * b->geometry.head_dim;
+    const pio_step_counts *counts = (const pio_step_counts *)b->blocks[b->step_blocks[0]].reference.data;
+    const int32_t *cache_rows = (const int32_t *)b->blocks[b->step_blocks[3]].reference.data;
+    const pio_layout layout = b->under_test->layout;
+    float *x = malloc(4 * sizeof *x * (size_t)n), *reference = x + 2 * n;
+    error_sum sum = {0};
+    if (!x) return wrong(result, "no memory to compare");
+    for (int32_t t = 0; t < counts->n_tokens; t++) {
+        pio_kv_read_row(layout, &b->geometry, block->row.data, cache_rows[t], x, x + n);
+        pio_kv_read_row(PIO_LAYOUT_KV_F32, &b->geometry, block->reference.data, cache_rows[t], reference,
+                        reference + n);
+        add_row(&sum, x, reference, 2 * n);
+        pio_kv_read_row(layout, &b->geometry, block->before.data, cache_rows[t], x, x + n);
+        pio_kv_write_row(layout, &b->geometry, block->row.data, cache_rows[t], x, x + n);
+    }
+    free(x);
+    /* With the step's own rows as they were, everything but page 0 must be as before. NaN rows are not restored bit by
+     * bit, so they are compared as poison against poison by value. */
+    const int64_t page = (int64_t)(pio_kv_bytes(layout, &b->geometry, 2) - pio_kv_bytes(layout, &b->geometry, 1));
+    int64_t differing = 0;
+    for (int64_t i = page; i < block->row.bytes; i++)
+        differing += block->row.data[i] != block->before.data[i] && (unsigned char)block->before.data[i] != CASE_POISON;
+    if (differing)
+        return wrong(result, "it changes %lld bytes of the cache that are not the step's", (long long)differing);
+    return judge(b, &sum, b->tolerance + (layout == PIO_LAYOUT_KV_F32 ? 0 : 1e-5), result);
+}
+
+/* States, compared word by word but for the addresses in them. */
+static bool compare_words(const pio_case_builder *b, int index, pio_case_result *result) {
+    const case_block *block = &b->blocks[index];
+    for (int64_t at = 0; at < block->reference.bytes; at++) {
+        bool is_address = false;
+        for (int i = 0; i < b->n_blocks; i++)
+            is_address |=
+                b->blocks[i].parent == index && at >= b->blocks[i].parent_at && at < b->blocks[i].parent_at + 8;
+        if (!is_address && block->row.data[at] != block->reference.data[at])
+            return wrong(result, "byte %lld of its words differs from the reference's", (long long)at);
+    }
+    return true;
+}
+
+static bool compare(const pio_case_builder *b, pio_case_result *result) {
+    for (int i = 0; i < b->n_blocks; i++) {
+        const case_block *block = &b->blocks[i];
+        if (!case_guards_are_whole(&block->row)) return wrong(result, "it writes outside its operands");
+        if (!block->written && memcmp(block->row.data, block->before.data, (size_t)block->row.bytes))
+            return wrong(result, "it changes an input");
+        if (block->kind == CASE_WORDS && block->written && !compare_words(b, i, result)) return false;
+    }
+    for (int out = 0; out < b->call.n_out; out++) {
+        const int index = b->out_block[out];
+        if (b->out_words[out]        ? !compare_words(b, index, result)
+            : b->out_cache[out] >= 0 ? !compare_cache(b, &b->blocks[index], result)
+                                     : !compare_acts(b, out, &b->blocks[index], result))
+            return false;
+    }
+    return true;
+}
+
+static bool is_served(const pio_case_builder *b) {
+    const pio_row *row = b->under_test;
+    const int32_t rows = b->row_call.in[0].rows;
+    return rows >= row->min_rows && rows <= row->max_rows && (!row->match || row->match(&b->row_call));
+}
+
+pio_status pio_case_run(const pio_row *row, int index, uint64_t seed, int n_workers, pio_encoding written,
+                        pio_case_result *result, pio_error *error) {
+    pio_case_builder *b = malloc(sizeof *b);
+    char *scratch = aligned_alloc(64, PIO_WORKER_SCRATCH_BYTES);
+    *result = (pio_case_result){.outcome = PIO_CASE_PASSED};
+    pio_status status = b && scratch ? PIO_OK : pio_fail_memory(error, "a case", sizeof *b + PIO_WORKER_SCRATCH_BYTES);
+    if (!status) {
+        case_builder_init(b, row, seed);
+        if (!pio_op_get(row->op)->make_case(b, index))
+            status = PIO_NOT_FOUND;
+        else if (b->out_of_memory || !make_sides(b, written))
+            status = pio_fail_memory(error, "a case", 0);
+        snprintf(result->name, sizeof result->name, "%s", b->name);
+        b->reference_call.n_workers = b->row_call.n_workers = n_workers;
+        if (!status && !is_served(b)) {
+            result->outcome = PIO_CASE_NOT_SERVED;
+        } else if (!status) {
+            memset(scratch, CASE_POISON, PIO_WORKER_SCRATCH_BYTES);
+            run_reference(b, n_workers, scratch);
+            memset(scratch, CASE_POISON, PIO_WORKER_SCRATCH_BYTES);
+            pio_error failed = {0};
+            if (run_row(b, n_workers, scratch, &failed))
+                wrong(result, "%.400s", failed.text);
+            else
+                compare(b, result);
+        }
+        case_builder_free(b);
+    }
+    free(b);
+    free(scratch);
+    return status;
+}

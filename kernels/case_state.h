@@ -1,0 +1,55 @@
+/* What the builder of a case (case.c) and its runner (case_run.c) share. */
+#ifndef PIO_KERNELS_CASE_STATE_H
+#define PIO_KERNELS_CASE_STATE_H
+
+#include "kernels/case.h"
+#include "kernels/kv_cache/kv_cache.h"
+
+enum { CASE_MAX_BLOCKS = 256, CASE_GUARD_BYTES = 256, CASE_POISON = 0xff };
+
+/* Memory of one side, between two guards of poison. */
+typedef struct case_memory {
+    char *data; /* 64-byte aligned */
+    int64_t bytes;
+} case_memory;
+
+typedef enum case_kind { CASE_ACTS, CASE_WEIGHT, CASE_CACHE, CASE_WORDS, CASE_OUTPUT } case_kind;
+
+/* One operand, table or part of the step, once a side. */
+typedef struct case_block {
+    case_kind kind;
+    case_memory reference, row, before; /* `before`: the row's side before the run */
+    int32_t rows, live, cols;           /* activations and outputs */
+    int parent;                         /* linked: the block that holds the address, else -1 */
+    int64_t parent_at;
+    bool written; /* may change in a run */
+} case_block;
+
+struct pio_case_builder {
+    const pio_row *under_test;
+    pio_call call; /* as the case describes it; addresses are block numbers + 1 until they are resolved */
+    pio_call reference_call, row_call;
+    case_block blocks[CASE_MAX_BLOCKS];
+    int n_blocks;
+    int in_block[PIO_MAX_IN], out_block[PIO_MAX_OUT];      /* -1: absent */
+    int out_cache[PIO_MAX_OUT], out_in_place[PIO_MAX_OUT]; /* the input that the output is, -1: none */
+    bool out_words[PIO_MAX_OUT], out_exact_encoding[PIO_MAX_OUT];
+    int step_blocks[8]; /* in pio_step_addresses' order, -1: absent */
+    pio_kv_geometry geometry;
+    int32_t cache_pages;
+    uint64_t random;
+    double tolerance;
+    const char *reason;
+    char name[128];
+    bool out_of_memory;
+};
+
+/* A new block; its number. Reference memory is zeroed (inputs) or poisoned (outputs). */
+int case_block_add(pio_case_builder *builder, case_kind kind, int64_t bytes);
+bool case_memory_make(case_memory *memory, int64_t bytes, int fill);
+void case_memory_free(case_memory *memory);
+bool case_guards_are_whole(const case_memory *memory);
+void case_builder_init(pio_case_builder *builder, const pio_row *row, uint64_t seed);
+void case_builder_free(pio_case_builder *builder);
+
+#endif

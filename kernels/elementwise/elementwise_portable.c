@@ -1,0 +1,2 @@
+#define ISA(name) name##_portable
+#include "kernels/elementwise/elementwise_rows.h"

@@ -1,0 +1,68 @@
+/* The rows of ADD, SWIGLU and CONVERT, one source for all instruction sets: a file a set defines ISA(name) and includes
+ * this. A tile is one row; few long rows are cut into columns, so that every worker has some. */
+#include "kernels/dialect/vector.h"
+#include "kernels/families.h"
+
+#define ROW(type, address, t, stride) PIO_AT(type, (address) + (pio_u64)(t) * (pio_u64)(stride))
+
+enum { CUT_COLS = 1024 }; /* a multiple of every encoding's block */
+
+static PIO_ALWAYS_INLINE pio_i32 live_rows(pio_u64 live, pio_i32 bound) {
+    return live ? *PIO_AT(const pio_i32, live) : bound;
+}
+
+void ISA(pio_add)(const void *args, pio_worker *worker) {
+    const pio_add_args *a = args;
+    const pio_i32 rows = live_rows(a->live, a->rows);
+    for (pio_i32 t; (t = pio_worker_take(worker)) < rows;) {
+        const float *x = ROW(const float, a->a, t, a->a_stride), *z = ROW(const float, a->b, t, a->b_stride);
+        float *y = ROW(float, a->y, t, a->y_stride);
+        for (pio_i32 i = 0; i < a->cols; i++) y[i] = x[i] + z[i];
+    }
+}
+
+/* Columns [from, to) of one row; `from` is a multiple of the block. */
+static PIO_ALWAYS_INLINE void swiglu(const float *x, pio_i32 from, pio_i32 to, pio_i32 cols, float *y) {
+    for (pio_i32 j = from; j < to; j += PIO_SWIGLU_BLOCK) {
+        const float *gate = x + 2 * j;
+        const pio_i32 width = PIO_MIN(PIO_SWIGLU_BLOCK, cols - j);
+        if (width == PIO_SWIGLU_BLOCK)
+            for (pio_i32 i = 0; i < PIO_SWIGLU_BLOCK; i++) y[j + i] = pio_silu(gate[i]) * gate[PIO_SWIGLU_BLOCK + i];
+        else
+            for (pio_i32 i = 0; i < width; i++) y[j + i] = pio_silu(gate[i]) * gate[width + i];
+    }
+}
+
+void ISA(pio_swiglu)(const void *args, pio_worker *worker) {
+    const pio_swiglu_args *a = args;
+    const pio_i32 rows = live_rows(a->live, a->rows);
+    for (pio_i32 t; (t = pio_worker_take(worker)) < rows;) {
+        void *out = ROW(void, a->y, t, a->y_stride);
+        float *y = a->encoding == PIO_ENC_F32 ? out : worker->scratch;
+        swiglu(ROW(const float, a->gate_up, t, a->x_stride), 0, a->cols, a->cols, y);
+        if (y != out) pio_encode((pio_encoding)a->encoding, y, a->cols, out);
+    }
+}
+
+/* Columns [from, from + n) of one row. */
+static PIO_ALWAYS_INLINE void convert(const pio_convert_args *a, pio_i32 t, pio_i32 from, pio_i32 n) {
+    const float *x = ROW(const float, a->x, t, a->x_stride) + from;
+    char *y = ROW(char, a->y, t, a->y_stride);
+    if (a->encoding == PIO_ENC_BF16) {
+        pio_encode_bf16(x, n, (uint16_t *)y + from);
+        return;
+    }
+    float *scales = (float *)(y + pio_s8_scales_at(a->cols)) + from / PIO_SCALE_COLUMNS;
+    int32_t *sums = (int32_t *)(y + pio_s8_sums_at(a->cols)) + from / PIO_SCALE_COLUMNS;
+    for (pio_i32 c = 0; c < n; c += PIO_SCALE_COLUMNS)
+        pio_encode_s8_block(x + c, PIO_MIN(PIO_SCALE_COLUMNS, n - c), (int8_t *)y + from + c, scales++, sums++);
+}
+
+void ISA(pio_convert)(const void *args, pio_worker *worker) {
+    const pio_convert_args *a = args;
+    const pio_i32 rows = live_rows(a->live, a->rows), cuts = PIO_CEIL_DIV(a->cols, CUT_COLS);
+    for (pio_i32 tile; (tile = pio_worker_take(worker)) < rows * cuts;) {
+        const pio_i32 from = tile % cuts * CUT_COLS;
+        convert(a, tile / cuts, from, PIO_MIN(CUT_COLS, a->cols - from));
+    }
+}

@@ -1,0 +1,2 @@
+#define NAME pio_rmsnorm_portable
+#include "kernels/norm/rmsnorm_rows.h"

@@ -1,0 +1,2 @@
+#define NAME pio_sample_avx512
+#include "kernels/sample/sample_rows.h"

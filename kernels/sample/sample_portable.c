@@ -1,0 +1,2 @@
+#define NAME pio_sample_portable
+#include "kernels/sample/sample_rows.h"

@@ -1,0 +1,81 @@
+/* Every row of the build on every case of its op, against the op's reference. A row that this machine lacks the
+ * instructions for is skipped by name; a row that no case reaches fails. test_kernels [op or row name] tries some only.
+ */
+#include "tests/support/test.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "hal/hal.h"
+#include "kernels/case.h"
+#include "tests/support/random.h"
+
+static const char *only;
+
+static uint32_t machine_features(void) {
+    pio_error error;
+    pio_device_caps caps;
+    char why[256];
+    assert_int_equal(pio_driver_at(0)->describe(0, &caps, why, sizeof why, &error), PIO_OK);
+    return caps.features;
+}
+
+/* Runs one case in all variants; returns how many were served, and counts the failures. */
+static int try_case(const pio_row *row, int index, uint64_t seed, int *n_failed, bool *found) {
+    static const int workers[] = {1, 2, 5};
+    int served = 0;
+    char name[PIO_ROW_NAME_BYTES];
+    for (int encoding = 0; encoding < PIO_ENC_COUNT; encoding++) {
+        if (encoding && !(row->out_encodings & 1u << encoding)) continue;
+        for (size_t w = 0; w < PIO_COUNT(workers); w++) {
+            pio_case_result result;
+            pio_error error = {0};
+            pio_status status = pio_case_run(row, index, seed, workers[w], (pio_encoding)encoding, &result, &error);
+            *found = status != PIO_NOT_FOUND;
+            if (!*found) return 0;
+            if (status) fail_msg("%s", error.text);
+            served += result.outcome != PIO_CASE_NOT_SERVED;
+            if (result.outcome != PIO_CASE_FAILED) continue;
+            print_error("%s, case %d (%s), %d workers, out %s: %s\n", pio_row_name(row, name), index, result.name,
+                        workers[w], pio_encoding_name((pio_encoding)encoding), result.text);
+            ++*n_failed;
+        }
+    }
+    return served;
+}
+
+static void every_row_agrees_with_its_reference(void **state) {
+    (void)state;
+    int n_rows, n_failed = 0, n_tried = 0;
+    const pio_row *const *rows = pio_rows(&n_rows);
+    const uint32_t features = machine_features();
+    test_random random = test_random_begin("kernels");
+    const uint64_t seed = test_random_u64(&random);
+    for (int i = 0; i < n_rows; i++) {
+        char name[PIO_ROW_NAME_BYTES];
+        pio_row_name(rows[i], name);
+        if (rows[i]->backend != PIO_BACKEND_CPU || (only && !strstr(name, only))) continue;
+        if ((rows[i]->features & features) != rows[i]->features) {
+            print_message("skipped: %s (this machine lacks %s)\n", name, rows[i]->isa);
+            continue;
+        }
+        int served = 0;
+        bool found = true;
+        for (int index = 0; found; index++)
+            served += try_case(rows[i], index, seed + (uint64_t)index, &n_failed, &found);
+        if (!served) {
+            print_error("%s: no case reaches it\n", name);
+            n_failed++;
+        }
+        n_tried++;
+    }
+    print_message("%d rows tried\n", n_tried);
+    assert_true(n_tried > 0);
+    assert_int_equal(n_failed, 0);
+}
+
+int main(int argc, char **argv) {
+    only = argc > 1 ? argv[1] : NULL;
+    const struct CMUnitTest tests[] = {cmocka_unit_test(every_row_agrees_with_its_reference)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
