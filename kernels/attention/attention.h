@@ -33,6 +33,8 @@ PIO_ARGS(pio_attention_args) {
 #include "kernels/kernel.h"
 
 void pio_attention_portable(const void *args, pio_worker *worker);
+void pio_attention_avx2(const void *args, pio_worker *worker);
+void pio_attention_avx512(const void *args, pio_worker *worker);
 void pio_attention_avx512bf16(const void *args, pio_worker *worker);
 
 /* Bytes of partial results, and the two dispatches with the barrier between them, of the CPU's rows. */
