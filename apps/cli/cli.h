@@ -7,6 +7,7 @@
 
 #include "base/status.h"
 #include "engine/request.h"
+#include "text/utf8.h"
 
 enum { EXIT_DONE = 0, EXIT_REFUSED = 1, EXIT_USAGE = 2, EXIT_INTERRUPTED = 130 };
 
@@ -87,9 +88,9 @@ void cli_catch_interrupt(void);
 bool cli_interrupted(void);
 void cli_forget_interrupt(void);
 
-/* Reads lines from stdin, hands each (without its newline) to `line`, and prints what that returns (freed here), one a
- * line. A line that is refused ends the command, with its number in the sentence. */
-int cli_each_line(pio_status (*line)(void *user, const char *text, size_t bytes, char **out, pio_error *error),
+/* Reads lines from stdin, hands each (without its newline) to `line`, and prints what that appends to `out`. A line
+ * that is refused ends the command, with its number in the sentence. */
+int cli_each_line(pio_status (*line)(void *user, const char *text, size_t bytes, pio_text *out, pio_error *error),
                   void *user);
 
 /* The whole of stdin or of a file, at most `limit` bytes; the caller frees *text. */

@@ -40,33 +40,28 @@ void cli_forget_interrupt(void) {
 
 /* ---- standard input ---- */
 
-int cli_each_line(pio_status (*line)(void *, const char *, size_t, char **, pio_error *), void *user) {
+int cli_each_line(pio_status (*line)(void *, const char *, size_t, pio_text *, pio_error *), void *user) {
     char *text = NULL;
     size_t capacity = 0;
-    long number = 0;
+    pio_text out = {0};
+    pio_error error = {0};
+    pio_status status = PIO_OK;
     ssize_t n;
-    int code = EXIT_DONE;
-    while (!code && (n = getline(&text, &capacity, stdin)) >= 0) {
-        number++;
+    for (long number = 1; !status && (n = getline(&text, &capacity, stdin)) >= 0; number++) {
         if (n && text[n - 1] == '\n') n--;
-        char *out = NULL;
-        pio_error error = {0};
-        if (line(user, text, (size_t)n, &out, &error)) {
+        out.n_bytes = 0;
+        status = line(user, text, (size_t)n, &out, &error);
+        if (status)
             pio_fail_prefix(&error, "standard input, line %ld", number);
-            code = cli_refuse(&error);
-        } else {
-            puts(out);
-        }
-        free(out);
+        else if (fwrite(out.bytes, 1, out.n_bytes, stdout) != out.n_bytes)
+            break;
     }
     free(text);
-    if (!code && (ferror(stdin) || fflush(stdout))) {
-        pio_error error;
-        pio_fail(&error, PIO_IO, "standard %s: %s", ferror(stdin) ? "input cannot be read" : "output cannot be written",
-                 strerror(errno));
-        code = cli_refuse(&error);
-    }
-    return code;
+    pio_text_free(&out);
+    if (!status && (ferror(stdin) || ferror(stdout) || fflush(stdout)))
+        status = pio_fail(&error, PIO_IO, "standard %s: %s",
+                          ferror(stdin) ? "input cannot be read" : "output cannot be written", strerror(errno));
+    return status ? cli_refuse(&error) : EXIT_DONE;
 }
 
 pio_status cli_read_all(FILE *file, const char *name, size_t limit, char **text, size_t *bytes, pio_error *error) {

@@ -1,7 +1,13 @@
 #include "apps/cli/cli.h"
-int cli_run(const cli_options *o) { (void)o; return 2; }
-int cli_chat(const cli_options *o) { (void)o; return 2; }
-int cli_bench(const cli_options *o) { (void)o; return 2; }
-int cli_tokenize(const cli_options *o) { (void)o; return 2; }
-int cli_detokenize(const cli_options *o) { (void)o; return 2; }
-int cli_render(const cli_options *o) { (void)o; return 2; }
+int cli_run(const cli_options *o) {
+    (void)o;
+    return 2;
+}
+int cli_chat(const cli_options *o) {
+    (void)o;
+    return 2;
+}
+int cli_render(const cli_options *o) {
+    (void)o;
+    return 2;
+}

@@ -1,0 +1,140 @@
+#include "engine/bench.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "engine/step.h"
+#include "kernels/kv_cache/kv_cache.h"
+
+enum { FILL_PAGES = 4, LEAST_RUNS = 3, LEAST_DECODES = 8 };
+
+typedef struct bench {
+    pio_model *model;
+    const pio_bench_test *test;
+    int32_t *ids, *pages; /* [batch, context + tokens], [batch, pages of a sequence] */
+    int32_t n_pages;      /* of a sequence */
+    double *seconds;
+} bench;
+
+static double now_s(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+static uint32_t next_random(uint64_t *state) {
+    *state = *state * 6364136223846793005u + 1442695040888963407u; /* Knuth's MMIX */
+    return (uint32_t)(*state >> 33);
+}
+
+/* ---- the cache ---- */
+
+/* Fills one layer's pages with random keys and values: a few pages row by row, the others as copies of them. */
+static pio_status fill_cache(const pio_model *model, int32_t index, pio_error *error) {
+    const pio_cache *cache = &model->spec.caches[index];
+    const pio_kv_geometry geometry = {cache->n_kv_heads, cache->head_dim, model->spec.page_tokens};
+    const int32_t n = cache->n_kv_heads * cache->head_dim;
+    const uint64_t page_bytes = pio_kv_bytes(cache->layout, &geometry, 2) - pio_kv_bytes(cache->layout, &geometry, 1);
+    void *host;
+    pio_status status = pio_buffer_map(model->caches[index], &host, error);
+    float *kv = status ? NULL : malloc(2 * sizeof *kv * (size_t)n);
+    if (!kv) return status ? status : pio_fail_memory(error, "random keys", 2 * sizeof *kv * (size_t)n);
+    uint64_t random = (uint64_t)index;
+    for (int32_t row = 0; row < PIO_MIN(FILL_PAGES, model->n_pages) * model->spec.page_tokens; row++) {
+        for (int32_t i = 0; i < 2 * n; i++) kv[i] = (float)next_random(&random) / (float)(1u << 30) - 1.0f;
+        pio_kv_write_row(cache->layout, &geometry, host, row, kv, kv + n);
+    }
+    for (int32_t page = FILL_PAGES; page < model->n_pages; page++)
+        memcpy((char *)host + page_bytes * (uint64_t)page, (char *)host + page_bytes * (uint64_t)(page % FILL_PAGES),
+               page_bytes);
+    free(kv);
+    return PIO_OK;
+}
+
+/* ---- one run ---- */
+
+/* All sequences' tokens in steps of at most a chunk, then the logits of the last ones. */
+static pio_status run_once(const bench *b, pio_error *error) {
+    const pio_bench_test *t = b->test;
+    const int32_t length = t->context + t->tokens;
+    pio_status status = PIO_OK;
+    for (int32_t done = 0; done < t->tokens && !status;) {
+        pio_step_item items[PIO_MAX_SLOTS];
+        int32_t n = PIO_MIN(t->tokens - done, b->model->options.chunk / t->batch);
+        for (int32_t i = 0; i < t->batch; i++)
+            items[i] = (pio_step_item){b->ids + i * length + t->context + done, n, t->context + done,
+                                       b->pages + i * b->n_pages, b->n_pages};
+        status = pio_step_body(b->model, items, t->batch, error);
+        done += n;
+        if (status || done < t->tokens) continue;
+        for (int32_t first = 0; first < t->batch && !status; first += PIO_HEAD_ROWS) {
+            pio_step_out outs[PIO_HEAD_ROWS];
+            int32_t m = PIO_MIN(PIO_HEAD_ROWS, t->batch - first);
+            uint64_t number;
+            for (int32_t i = 0; i < m; i++) outs[i] = (pio_step_out){.row = (first + i + 1) * n - 1, .slot = -1};
+            status = pio_step_head(b->model, outs, m, &number, error);
+            if (!status) status = pio_step_wait(b->model, number, error);
+        }
+    }
+    return status;
+}
+
+static int by_value(const void *a, const void *b) {
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+static pio_status prepare(bench *b, pio_error *error) {
+    const pio_bench_test *t = b->test;
+    const int32_t length = t->context + t->tokens;
+    b->n_pages = PIO_CEIL_DIV(length, b->model->spec.page_tokens);
+    if (length > b->model->options.context || b->n_pages * t->batch >= b->model->n_pages)
+        return pio_fail(error, PIO_LIMIT, "%d sequences of %d tokens do not fit a context of %d", t->batch, length,
+                        b->model->options.context);
+    b->ids = malloc(sizeof *b->ids * (size_t)(t->batch * length));
+    b->pages = malloc(sizeof *b->pages * (size_t)(t->batch * b->n_pages));
+    b->seconds = malloc(sizeof *b->seconds * (size_t)t->repeats);
+    if (!b->ids || !b->pages || !b->seconds)
+        return pio_fail_memory(error, "the bench", sizeof *b->ids * (size_t)(t->batch * length));
+    uint64_t random = 1;
+    for (int32_t i = 0; i < t->batch * length; i++)
+        b->ids[i] = (int32_t)(next_random(&random) % (uint32_t)b->model->config.common.vocab_size);
+    for (int32_t i = 0; i < t->batch * b->n_pages; i++) b->pages[i] = 1 + i;
+    pio_status status = PIO_OK;
+    for (int32_t i = 0; i < b->model->spec.n_caches && t->context && !status; i++)
+        status = fill_cache(b->model, i, error);
+    return status;
+}
+
+pio_status pio_bench_run(pio_model *model, const pio_bench_test *test, bool (*cancelled)(void),
+                         pio_bench_result *result, pio_error *error) {
+    bench b = {.model = model, .test = test};
+    pio_status status = prepare(&b, error);
+    if (!status) status = run_once(&b, error); /* warms up */
+    for (int i = 0; i < test->repeats && !status; i++) {
+        if (cancelled()) status = pio_fail(error, PIO_CANCELLED, "interrupted");
+        double start = now_s();
+        if (!status) status = run_once(&b, error);
+        b.seconds[i] = now_s() - start;
+    }
+    if (!status) {
+        qsort(b.seconds, (size_t)test->repeats, sizeof *b.seconds, by_value);
+        double median = b.seconds[test->repeats / 2];
+        *result = (pio_bench_result){.test = *test,
+                                     .seconds = median,
+                                     .tokens_per_s = (double)test->batch * test->tokens / median,
+                                     .cost = pio_step_cost(model, test->batch, test->tokens, test->context, 1)};
+    }
+    free(b.ids);
+    free(b.pages);
+    free(b.seconds);
+    return status;
+}
+
+double pio_bench_fraction(const pio_bench_result *result, const pio_ceilings *ceilings) {
+    return fmax((double)result->cost.bytes / ceilings->read_bytes_per_s,
+                (double)result->cost.ops / ceilings->ops_per_s) /
+           result->seconds;
+}

@@ -1,0 +1,111 @@
+#include "engine/ceiling.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "kernels/probe/probe.h"
+
+enum { ROW_BYTES = 1 << 20, N_ROWS = 512, MEGA_OPS = 4000, N_TRIES = 3, SUMS_BYTES = 8 * PIO_PROBE_WORKERS };
+
+struct pio_probe {
+    pio_model *model;
+    pio_buffer *data, *sums;
+    pio_list *read, *ops;
+    double ops_a_run; /* of all workers */
+};
+
+/* The row of the highest rank for `op` and the activations' encoding. */
+static const pio_row *find_row(const pio_model *model, pio_op op, pio_encoding acts) {
+    int n_rows;
+    const pio_row *const *rows = pio_rows(&n_rows), *best = NULL;
+    for (int i = 0; i < n_rows; i++) {
+        const pio_row *row = rows[i];
+        if (row->op != op || row->backend != model->selector.backend || row->acts != acts) continue;
+        if ((row->features & model->selector.features) != row->features) continue;
+        if (!best || row->rank > best->rank) best = row;
+    }
+    return best;
+}
+
+/* The encoding in which large products of this model are computed; float32 where the device has no probe for it. */
+static pio_encoding encoding_of(const pio_model *model) {
+    const pio_dtype weights = model->options.weights;
+    pio_encoding encoding = weights == PIO_DTYPE_Q8 || weights == PIO_DTYPE_Q4 ? PIO_ENC_S8 : PIO_ENC_BF16;
+    if (model->options.compute_f32) encoding = PIO_ENC_F32;
+    return find_row(model, PIO_OP_PROBE_OPS, encoding) ? encoding : PIO_ENC_F32;
+}
+
+static pio_status record_row(pio_probe *probe, const pio_row *row, const pio_call *call, pio_list **list,
+                             pio_error *error) {
+    PIO_ALIGNED(16) char args[PIO_ARGS_MAX_BYTES] = {0};
+    const pio_op_info *op = pio_op_get(row->op);
+    pio_kernel *kernel;
+    op->bind(call, args);
+    pio_status status = pio_kernels_get(probe->model->kernels, row, 0, &kernel, error);
+    if (!status) status = pio_list_create(probe->model->chosen.device, true, list, error);
+    if (!status) status = pio_list_dispatch(*list, kernel, (const uint32_t[]){1, 1, 1}, args, op->args_bytes, error);
+    return status ? status : pio_list_end(*list, error);
+}
+
+static pio_status fill_data(pio_probe *probe, pio_error *error) {
+    void *host;
+    pio_status status = pio_buffer_map(probe->data, &host, error);
+    for (uint64_t i = 0; i < probe->data->bytes / 8 && !status; i++) ((uint64_t *)host)[i] = i * 0x9e3779b97f4a7c15u;
+    return status;
+}
+
+pio_status pio_probe_create(pio_model *model, pio_probe **out, pio_error *error) {
+    pio_probe *probe = *out = calloc(1, sizeof *probe);
+    if (!probe) return pio_fail_memory(error, "the probes", sizeof *probe);
+    probe->model = model;
+    pio_device *device = model->chosen.device;
+    pio_status status =
+        pio_buffer_create(device, (uint64_t)ROW_BYTES * N_ROWS, PIO_BUFFER_UPLOAD, "probe", &probe->data, error);
+    if (!status) status = pio_buffer_create(device, SUMS_BYTES, PIO_BUFFER_READBACK, "probe sums", &probe->sums, error);
+    if (!status) status = fill_data(probe, error);
+    if (!status) {
+        pio_call read = {.op = PIO_OP_PROBE_READ, .n_in = 1, .n_out = 1};
+        read.in[0] =
+            (pio_operand){.address = probe->data->address, .rows = N_ROWS, .cols = ROW_BYTES / 4, .stride = ROW_BYTES};
+        read.out[0].address = probe->sums->address;
+        status = record_row(probe, find_row(model, PIO_OP_PROBE_READ, PIO_ENC_F32), &read, &probe->read, error);
+    }
+    if (!status) {
+        pio_call ops = {.op = PIO_OP_PROBE_OPS, .n_in = 1, .n_out = 1, .attrs.flags = MEGA_OPS};
+        ops.in[0] = (pio_operand){.address = probe->data->address, .rows = 1, .cols = 16, .stride = 64};
+        ops.out[0].address = probe->sums->address;
+        probe->ops_a_run = 1e6 * MEGA_OPS * model->chosen.caps.n_workers;
+        status = record_row(probe, find_row(model, PIO_OP_PROBE_OPS, encoding_of(model)), &ops, &probe->ops, error);
+    }
+    if (status) {
+        pio_probe_destroy(probe);
+        *out = NULL;
+    }
+    return status;
+}
+
+void pio_probe_destroy(pio_probe *probe) {
+    if (!probe) return;
+    pio_list_destroy(probe->read);
+    pio_list_destroy(probe->ops);
+    pio_buffer_destroy(probe->data);
+    pio_buffer_destroy(probe->sums);
+    free(probe);
+}
+
+static pio_status time_list(pio_probe *probe, pio_list *list, double work, double *best, pio_error *error) {
+    pio_status status = PIO_OK;
+    for (int i = 0; i < N_TRIES && !status; i++) {
+        uint64_t number, ns = 0;
+        status = pio_queue_submit(probe->model->queue, &list, 1, &number, error);
+        if (!status) status = pio_queue_wait(probe->model->queue, number, UINT64_MAX, error);
+        if (!status) status = pio_queue_elapsed(probe->model->queue, number, &ns, error);
+        if (!status && ns) *best = PIO_MAX(*best, work / ((double)ns / 1e9));
+    }
+    return status;
+}
+
+pio_status pio_probe_measure(pio_probe *probe, pio_ceilings *ceilings, pio_error *error) {
+    pio_status status = time_list(probe, probe->read, (double)probe->data->bytes, &ceilings->read_bytes_per_s, error);
+    return status ? status : time_list(probe, probe->ops, probe->ops_a_run, &ceilings->ops_per_s, error);
+}
