@@ -23,9 +23,8 @@ void pio_add_bind(const pio_call *call, void *args) {
 void pio_add_ref(const void *args, pio_worker *worker) {
     const pio_add_args *a = args;
     for (pio_i32 t = worker->index; t < live_rows(a->live, a->rows); t += worker->n_workers)
-        for (pio_i32 i = 0; i < a->cols; i++)
-            ROW(float, a->y, t, a->y_stride)
-            [i] = ROW(const float, a->a, t, a->a_stride)[i] + ROW(const float, a->b, t, a->b_stride)[i];
+        for (pio_i32 i = 0; i < a->cols; i++) ROW(float, a->y, t, a->y_stride)
+    [i] = ROW(const float, a->a, t, a->a_stride)[i] + ROW(const float, a->b, t, a->b_stride)[i];
 }
 
 bool pio_swiglu_match(const pio_call *call) {

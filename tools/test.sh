@@ -1,0 +1,40 @@
+#!/bin/sh
+# The second command: all tests. Release build and its tests, the same with sanitizers, then every fuzzer on its kept
+# corpus and FUZZ_SECONDS beyond it.
+set -eu
+cd "$(dirname "$0")/.."
+FUZZ_SECONDS=${FUZZ_SECONDS:-20}
+jobs=$(nproc)
+
+step() { printf '\n== %s\n' "$*"; }
+
+step "what the build needs"
+tools/install_deps.sh
+
+step "layers and format"
+python3 tools/check_layers.py
+git ls-files '*.c' '*.h' | xargs clang-format --dry-run -Werror
+
+step "release"
+cmake --preset release >/dev/null
+cmake --build --preset release
+ctest --preset release -j "$jobs"
+
+step "address and undefined-behaviour sanitizers"
+cmake --preset asan >/dev/null
+cmake --build --preset asan
+ctest --preset asan -j "$jobs"
+
+step "fuzzers"
+cmake --preset fuzz >/dev/null
+cmake --build --preset fuzz
+for corpus in tests/fuzz/corpus/*/; do
+    name=$(basename "$corpus")
+    echo "$name: $FUZZ_SECONDS s"
+    found=$(mktemp -d)
+    build-fuzz/tests/"fuzz_$name" -max_total_time="$FUZZ_SECONDS" -print_final_stats=0 -verbosity=0 \
+        -artifact_prefix="build-fuzz/$name-" "$found" "$corpus"
+    rm -rf "$found"
+done
+
+step "all tests passed"
