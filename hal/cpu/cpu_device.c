@@ -14,14 +14,15 @@ uint32_t cpu_detect_features(void) {
 #if defined(__x86_64__)
     /* The compiler's run-time check includes the operating system's part (XGETBV). */
     __builtin_cpu_init();
+    unsigned eax, ebx, ecx, edx;
     if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi2") &&
-        __builtin_cpu_supports("f16c"))
+        __get_cpuid(1, &eax, &ebx, &ecx, &edx) && (ecx & bit_F16C)) /* clang 14's check does not know "f16c" */
         features |= PIO_CPU_AVX2;
     if ((features & PIO_CPU_AVX2) && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
         __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") &&
         __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512vnni"))
         features |= PIO_CPU_AVX512;
-    unsigned eax, ebx, ecx, edx; /* AVX512_BF16: leaf 7, subleaf 1, EAX bit 5 */
+    /* AVX512_BF16: leaf 7, subleaf 1, EAX bit 5 */
     if ((features & PIO_CPU_AVX512) && __get_cpuid_count(7, 1, &eax, &ebx, &ecx, &edx) && (eax & 1u << 5))
         features |= PIO_CPU_AVX512BF16;
 #endif
