@@ -96,7 +96,8 @@ pio_status pio_token_line_decode(const pio_tokenizer *tokenizer, const char *lin
     }
     if (!status && (cursor.reason || !at_end(&cursor))) status = fail_line(&cursor, wanted, error);
     if (!status) status = pio_tokenizer_decode(tokenizer, ids.items, (size_t)ids.n_items, &text, error);
-    if (!status && !append_json_string(out, &text)) status = fail_memory(error, text.n_bytes);
+    if (!status && (!pio_text_reserve(&text, 1) || !append_json_string(out, &text)))
+        status = fail_memory(error, text.n_bytes);
     if (status) out->n_bytes = before;
     free(ids.items);
     pio_text_free(&text);

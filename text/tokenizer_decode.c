@@ -30,10 +30,11 @@ static bool decodes_bytes(const pio_tokenizer *t) {
 /* A text in the alphabet as bytes, any other as it is. */
 static bool append_bytes(pio_text *out, const char *text, size_t n_bytes) {
     size_t n;
+    if (!n_bytes) return true;
     if (!pio_text_reserve(out, n_bytes)) return false;
     char *to = out->bytes + out->n_bytes;
-    if (n_bytes && !pio_alphabet_to_bytes(text, n_bytes, to, &n)) memcpy(to, text, n = n_bytes);
-    out->n_bytes += n_bytes ? n : 0;
+    if (!pio_alphabet_to_bytes(text, n_bytes, to, &n)) memcpy(to, text, n = n_bytes);
+    out->n_bytes += n;
     return true;
 }
 
@@ -66,6 +67,11 @@ typedef struct list {
 static void list_free(list *of) {
     pio_text_free(&of->text);
     free(of->pieces);
+}
+
+/* An empty list has an address too, so that its empty pieces have one. */
+static bool list_begin(list *of) {
+    return pio_text_reserve(&of->text, 1);
 }
 
 static bool list_close(list *of, size_t begin) {
@@ -145,7 +151,7 @@ static bool add_replaced(const pio_decoder_step *step, const char *text, size_t 
 static bool step_spaces(const pio_decoder_step *step, const list *in, list *out) {
     for (int32_t i = 0; i < in->n_pieces; i++) {
         bool nothing = step->kind == PIO_DECODE_SUFFIX ? i + 1 == in->n_pieces : i == 0 && step->drop_first;
-        const char *text = in->pieces[i].end ? in->text.bytes + in->pieces[i].begin : "";
+        const char *text = in->text.bytes + in->pieces[i].begin;
         if (!add_replaced(step, text, in->pieces[i].end - in->pieces[i].begin, nothing ? "" : " ", out)) return false;
     }
     return true;
@@ -156,7 +162,7 @@ static pio_status step_replace(const pio_decoder_step *step, const list *in, lis
     pio_spans matches = {0};
     pio_status status = PIO_OK;
     for (int32_t i = 0; i < in->n_pieces && !status; i++) {
-        const char *text = in->pieces[i].end ? in->text.bytes + in->pieces[i].begin : "";
+        const char *text = in->text.bytes + in->pieces[i].begin;
         size_t n = in->pieces[i].end - in->pieces[i].begin, begin = out->text.n_bytes, at = 0;
         status = pio_regex_find_all(step->regex, &scratch, text, n, &matches, error);
         bool ok = true;
@@ -174,7 +180,8 @@ static pio_status step_replace(const pio_decoder_step *step, const list *in, lis
 }
 
 static pio_status run_step(const pio_decoder_step *step, const list *in, list *out, pio_error *error) {
-    bool ok = true;
+    bool ok = list_begin(out);
+    if (!ok) return pio_fail_memory(error, "the decoded text", in->text.n_bytes);
     switch (step->kind) {
     case PIO_DECODE_BYTES:
         ok = step_bytes(in, out);
@@ -201,7 +208,7 @@ static pio_status run_step(const pio_decoder_step *step, const list *in, list *o
 static pio_status decode_steps(const pio_tokenizer *t, const int32_t *ids, size_t n_ids, pio_text *text,
                                pio_error *error) {
     list now = {0};
-    pio_status status = PIO_OK;
+    pio_status status = list_begin(&now) ? PIO_OK : pio_fail_memory(error, "the decoded text", n_ids);
     for (size_t i = 0; i < n_ids && !status; i++) {
         size_t begin = now.text.n_bytes;
         if (!has_token(t, ids[i])) continue;
@@ -216,7 +223,7 @@ static pio_status decode_steps(const pio_tokenizer *t, const int32_t *ids, size_
         list_free(&now);
         now = next;
     }
-    if (!status && !pio_utf8_append_lossy(text, now.text.bytes ? now.text.bytes : "", now.text.n_bytes))
+    if (!status && !pio_utf8_append_lossy(text, now.text.bytes, now.text.n_bytes))
         status = pio_fail_memory(error, "the decoded text", now.text.n_bytes);
     list_free(&now);
     return status;
@@ -246,21 +253,23 @@ pio_status pio_tokenizer_decode(const pio_tokenizer *t, const int32_t *ids, size
 /* What one token of a file over characters gives: the steps that look at a token by itself. */
 static bool append_view(const pio_tokenizer *t, const char *text, size_t n_bytes, pio_text *out) {
     list now = {0};
-    bool ok = list_add(&now, text, n_bytes);
+    bool ok = list_begin(&now) && list_add(&now, text, n_bytes);
     int byte = -1;
     for (int32_t s = 0; ok && s < t->decoder.n_steps; s++) {
         pio_decoder_step step = t->decoder.steps[s];
         list next = {0};
+        ok = list_begin(&next);
         step.drop_first = false; /* that concerns the beginning of a text */
-        if (step.kind == PIO_DECODE_BYTE_FALLBACK)
+        if (!ok)
+            break;
+        else if (step.kind == PIO_DECODE_BYTE_FALLBACK)
             byte = fallback_byte(now.text.bytes, now.text.n_bytes);
         else if (step.kind == PIO_DECODE_BYTES)
-            ok = append_bytes(&next.text, now.text.bytes ? now.text.bytes : "", now.text.n_bytes) &&
-                 list_close(&next, 0);
+            ok = append_bytes(&next.text, now.text.bytes, now.text.n_bytes) && list_close(&next, 0);
         else if (step.kind == PIO_DECODE_REPLACE)
             ok = step_replace(&step, &now, &next, NULL) == PIO_OK;
         else if (step.kind == PIO_DECODE_METASPACE || step.kind == PIO_DECODE_SUFFIX)
-            ok = add_replaced(&step, now.text.bytes ? now.text.bytes : "", now.text.n_bytes, " ", &next);
+            ok = add_replaced(&step, now.text.bytes, now.text.n_bytes, " ", &next);
         if (!next.n_pieces) {
             list_free(&next);
             continue;
@@ -296,7 +305,8 @@ pio_status pio_tokenizer_make_views(pio_tokenizer *t, pio_error *error) {
     bool plain = t->bpe.byte_level && decodes_bytes(t), ok = true;
     t->added_of = malloc(sizeof *t->added_of * n);
     if (!plain) t->views = calloc(n, sizeof *t->views);
-    if (!t->added_of || (!plain && !t->views)) return pio_fail_memory(error, "a vocabulary", n);
+    if (!t->added_of || (!plain && !t->views) || !pio_text_reserve(&t->output, 1))
+        return pio_fail_memory(error, "a vocabulary", n);
     memset(t->added_of, -1, sizeof *t->added_of * n);
     for (int32_t i = 0; i < t->added.n_tokens; i++) t->added_of[t->added.tokens[i].id] = i;
     if (plain) { /* only the added tokens are not there as bytes */

@@ -103,6 +103,7 @@ int pio_utf8_encode(uint32_t code, char out[4]) {
 }
 
 size_t pio_utf8_valid_prefix(const char *bytes, size_t n_bytes) {
+    if (!n_bytes) return 0;
     const char *at = bytes, *end = bytes + n_bytes;
     while (at < end) {
         while (end - at >= 8) { /* ASCII by eights */
@@ -125,6 +126,8 @@ size_t pio_utf8_valid_prefix(const char *bytes, size_t n_bytes) {
 
 /* All of `bytes` but what *left bytes at the end may still become; `whole`: nothing more will come. */
 static bool append_known(pio_text *out, const char *bytes, size_t n_bytes, bool whole, size_t *left) {
+    *left = 0;
+    if (!n_bytes) return true;
     const char *at = bytes, *end = bytes + n_bytes;
     while (at < end) {
         size_t good = pio_utf8_valid_prefix(at, (size_t)(end - at));
@@ -148,6 +151,7 @@ bool pio_utf8_append_lossy(pio_text *out, const char *bytes, size_t n_bytes) {
 
 pio_status pio_utf8_gate_push(pio_utf8_gate *gate, const char *bytes, size_t n_bytes, pio_text *out, pio_error *error) {
     const size_t before = out->n_bytes;
+    if (!n_bytes) return PIO_OK;
     /* What was held and the first new bytes: a character that begins in the held bytes ends within these. */
     char seam[8];
     size_t n_seam = (size_t)gate->n_held, taken = 0, left = 0;
