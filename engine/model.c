@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/selftest.h"
 #include "engine/source.h"
 #include "engine/step.h"
 #include "kernels/kv_cache/kv_cache.h"
@@ -34,11 +35,13 @@ static pio_status read_config(pio_model *model, pio_error *error) {
     return status;
 }
 
-static pio_status choose_kernels(pio_model *model, pio_error *error) {
+static pio_status choose_kernels(pio_model *model, int n_disabled, pio_error *error) {
     model->selector = (pio_selector){.backend = model->chosen.caps.backend,
                                      .features = model->chosen.caps.features,
                                      .portable = model->options.compute_f32,
-                                     .n_workers = model->chosen.caps.n_workers};
+                                     .n_workers = model->chosen.caps.n_workers,
+                                     .disabled = model->disabled,
+                                     .n_disabled = n_disabled};
     /* A driver that does not compute runs the graphs of the CPU's kernels. */
     if (!model->chosen.caps.computes) model->selector.backend = PIO_BACKEND_CPU;
     return pio_selector_force(&model->selector, model->options.kernels, error);
@@ -74,7 +77,8 @@ static pio_status build_graphs(pio_model *model, pio_error *error) {
     return status;
 }
 
-pio_status pio_model_open(const char *directory, const pio_engine_options *options, pio_model **out, pio_error *error) {
+pio_status pio_model_open_without(const char *directory, const pio_engine_options *options,
+                                  const pio_row *const *disabled, int n_disabled, pio_model **out, pio_error *error) {
     *out = NULL;
     pio_model *model = calloc(1, sizeof *model);
     if (!model || !(model->directory = strdup(directory))) {
@@ -84,9 +88,10 @@ pio_status pio_model_open(const char *directory, const pio_engine_options *optio
     model->options = *options;
     if (!model->options.chunk) model->options.chunk = DEFAULT_CHUNK;
     if (!model->options.max_sequences) model->options.max_sequences = 1;
+    memcpy(model->disabled, disabled, sizeof *disabled * (size_t)n_disabled);
     pio_status status = read_config(model, error);
     if (!status) status = pio_choose_device(&model->options, &model->chosen, error);
-    if (!status) status = choose_kernels(model, error);
+    if (!status) status = choose_kernels(model, n_disabled, error);
     if (!status) status = build_graphs(model, error);
     if (!status) status = pio_model_make_buckets(model, error);
     if (!status) status = pio_model_plan_memory(model, error);
@@ -96,6 +101,47 @@ pio_status pio_model_open(const char *directory, const pio_engine_options *optio
     }
     *out = model;
     return PIO_OK;
+}
+
+/* ---- the self-test ---- */
+
+static void note_failure(void *user, const pio_row *row, const char *what) {
+    char name[PIO_ROW_NAME_BYTES];
+    pio_model_note(user, true, "the kernel %s fails its self-test on this machine and is not used: %.300s",
+                   pio_row_name(row, name), what);
+}
+
+/* Tests what the plans chose and this test has not tried yet. */
+static pio_status test_kernels(pio_model *model, pio_self_test *test, pio_error *error) {
+    pio_status status = PIO_OK;
+    test->on_failure = note_failure;
+    test->user = model;
+    for (int i = 0; i < model->body.n && !status; i++)
+        status = pio_self_test_plan(test, &model->body.items[i].plan, error);
+    for (int i = 0; i < model->head.n && !status; i++)
+        status = pio_self_test_plan(test, &model->head.items[i].plan, error);
+    return status;
+}
+
+pio_status pio_model_open(const char *directory, const pio_engine_options *options, pio_model **out, pio_error *error) {
+    pio_self_test test = {0};
+    pio_model *model;
+    *out = NULL;
+    for (;;) {
+        const int n_disabled = test.n_failed;
+        pio_status status = pio_model_open_without(directory, options, test.failed, n_disabled, &model, error);
+        if (status) return status;
+        if (model->chosen.caps.computes) status = test_kernels(model, &test, error);
+        if (!status && test.n_failed > PIO_MAX_DISABLED)
+            status = pio_fail(error, PIO_UNSUPPORTED, "%d kernels fail their self-test: this machine computes wrongly",
+                              test.n_failed);
+        if (!status && test.n_failed == n_disabled) {
+            *out = model;
+            return PIO_OK;
+        }
+        pio_model_close(model);
+        if (status) return status;
+    }
 }
 
 pio_status pio_model_load(pio_model *model, pio_error *error) {

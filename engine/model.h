@@ -16,7 +16,7 @@ typedef struct pio_memory_plan {
     uint64_t total;
 } pio_memory_plan;
 
-enum { PIO_MAX_BUCKETS = 16, PIO_HEAD_ROWS = 16 };
+enum { PIO_MAX_BUCKETS = 16, PIO_HEAD_ROWS = 16, PIO_MAX_DISABLED = 64 };
 
 /* One graph's list for one bound. */
 typedef struct pio_bucket {
@@ -38,6 +38,7 @@ typedef struct pio_model {
     pio_engine_options options; /* with the automatic values filled in */
     pio_chosen_device chosen;
     pio_selector selector;
+    const pio_row *disabled[PIO_MAX_DISABLED]; /* rows that failed the self-test; the selector's list */
     pio_spec spec;
     pio_states states;
     pio_memory_plan memory_plan;
@@ -55,8 +56,9 @@ typedef struct pio_model {
     struct pio_step_host *step_host; /* the step block as the host fills it */
 } pio_model;
 
-/* Reads the configuration, chooses the device and its kernels and plans the memory. No weights are read or allocated,
- * so that `plan` answers at once. `directory` may hold a config.json alone. */
+/* Reads the configuration, chooses the device and its kernels, tries each of them once (a kernel that answers wrongly
+ * is noted as a warning and the next one chosen), and plans the memory. No weights are read or allocated, so that
+ * `plan` answers at once. `directory` may hold a config.json alone. */
 pio_status pio_model_open(const char *directory, const pio_engine_options *options, pio_model **out, pio_error *error);
 
 /* Allocates everything, fills the weights (from the checkpoint, the cache, or random numbers) and records the lists. */
@@ -68,6 +70,10 @@ void pio_model_close(pio_model *model); /* accepts NULL and what is half loaded 
 void pio_model_note(const pio_model *model, bool warning, const char *format, ...) PIO_PRINTF(3, 4);
 
 /* ---- what open and load are made of ---- */
+
+/* The model as planned without the rows of `disabled`, untested. */
+pio_status pio_model_open_without(const char *directory, const pio_engine_options *options,
+                                  const pio_row *const *disabled, int n_disabled, pio_model **out, pio_error *error);
 pio_status pio_model_make_buckets(pio_model *model, pio_error *error);   /* plans of all bounds (buckets.c) */
 pio_status pio_model_record(pio_model *model, pio_error *error);         /* lists of all plans (buckets.c) */
 const pio_bucket *pio_bucket_for(const pio_buckets *buckets, int32_t n); /* the least bound >= n; NULL: none */

@@ -358,10 +358,14 @@ static bool compare(const pio_case_builder *b, pio_case_result *result) {
     return true;
 }
 
+/* Asked first: making the operands of a case that the row does not take would cost more than most cases do. */
+static bool takes_rows(const pio_case_builder *b) {
+    const int32_t rows = b->call.in[0].rows;
+    return rows >= b->under_test->min_rows && rows <= b->under_test->max_rows;
+}
+
 static bool is_served(const pio_case_builder *b) {
-    const pio_row *row = b->under_test;
-    const int32_t rows = b->row_call.in[0].rows;
-    return rows >= row->min_rows && rows <= row->max_rows && (!row->match || row->match(&b->row_call));
+    return !b->under_test->match || b->under_test->match(&b->row_call);
 }
 
 pio_status pio_case_run(const pio_row *row, int index, uint64_t seed, int n_workers, pio_encoding written,
@@ -374,13 +378,16 @@ pio_status pio_case_run(const pio_row *row, int index, uint64_t seed, int n_work
         case_builder_init(b, row, seed);
         if (!pio_op_get(row->op)->make_case(b, index))
             status = PIO_NOT_FOUND;
-        else if (b->out_of_memory || !make_sides(b, written))
+        else if (b->out_of_memory)
+            status = pio_fail_memory(error, "a case", 0);
+        else if (!takes_rows(b))
+            result->outcome = PIO_CASE_NOT_SERVED;
+        else if (!make_sides(b, written))
             status = pio_fail_memory(error, "a case", 0);
         snprintf(result->name, sizeof result->name, "%s", b->name);
         b->reference_call.n_workers = b->row_call.n_workers = n_workers;
-        if (!status && !is_served(b)) {
-            result->outcome = PIO_CASE_NOT_SERVED;
-        } else if (!status) {
+        if (!status && result->outcome == PIO_CASE_PASSED && !is_served(b)) result->outcome = PIO_CASE_NOT_SERVED;
+        if (!status && result->outcome == PIO_CASE_PASSED) {
             memset(scratch, CASE_POISON, PIO_WORKER_SCRATCH_BYTES);
             run_reference(b, n_workers, scratch);
             memset(scratch, CASE_POISON, PIO_WORKER_SCRATCH_BYTES);

@@ -3,7 +3,7 @@
 
 static const struct {
     int32_t bound, live, vocab, cols;
-} shapes[] = {{1, 1, 300, 2560}, {7, 5, 512, 96}, {16, 16, 77, 33}, {4, 0, 64, 64}};
+} shapes[] = {{7, 5, 512, 96}, {1, 1, 300, 2560}, {16, 16, 77, 33}, {4, 0, 64, 64}};
 
 bool pio_embed_case(pio_case_builder *b, int index) {
     if ((size_t)index >= PIO_COUNT(shapes)) return false;

@@ -9,16 +9,16 @@ typedef struct shape {
     bool bias;
 } shape;
 
-/* Bounds 1..8 reach the streaming kernels, the others the tiled ones. n_out is rounded up to whole blocks for SwiGLU.
- */
+/* Bounds 1..8 reach the streaming kernels, the others the tiled ones; a small one of each stands first, for the
+ * self-test. n_out is rounded up to whole blocks for SwiGLU. */
 static const shape shapes[] = {
-    {1, 1, 96, 1, 1, 0.1f, false},       {1, 1, 2560, 272, 1, 0.02f, false},
-    {1, 1, 9728, 37, 1, 0.01f, true},    {1, 1, 300, 2048, 1, 0.06f, false},
-    {2, 2, 128, 33, 1, 0.1f, true},      {2, 1, 384, 48, 1, 0.05f, false},
-    {3, 3, 300, 50, 1, 0.05f, false},    {4, 4, 2560, 64, 1, 0.02f, false},
-    {5, 5, 384, 100, 1, 0.05f, true},    {6, 6, 736, 81, 1, 0.05f, false},
-    {7, 7, 1056, 31, 1, 0.05f, true},    {8, 8, 256, 96, 1, 0.06f, false},
-    {8, 5, 2560, 40, 1, 0.02f, false},   {9, 9, 96, 17, 1, 0.1f, true},
+    {1, 1, 96, 1, 1, 0.1f, false},       {9, 9, 96, 17, 1, 0.1f, true},
+    {1, 1, 2560, 272, 1, 0.02f, false},  {1, 1, 9728, 37, 1, 0.01f, true},
+    {1, 1, 300, 2048, 1, 0.06f, false},  {2, 2, 128, 33, 1, 0.1f, true},
+    {2, 1, 384, 48, 1, 0.05f, false},    {3, 3, 300, 50, 1, 0.05f, false},
+    {4, 4, 2560, 64, 1, 0.02f, false},   {5, 5, 384, 100, 1, 0.05f, true},
+    {6, 6, 736, 81, 1, 0.05f, false},    {7, 7, 1056, 31, 1, 0.05f, true},
+    {8, 8, 256, 96, 1, 0.06f, false},    {8, 5, 2560, 40, 1, 0.02f, false},
     {16, 11, 384, 130, 1, 0.05f, false}, {17, 17, 300, 95, 1, 0.05f, true},
     {33, 33, 544, 66, 1, 0.05f, false},  {64, 50, 2560, 33, 1, 0.02f, true},
     {64, 64, 9728, 20, 1, 0.01f, false}, {100, 100, 128, 260, 1, 0.1f, false},
