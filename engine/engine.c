@@ -166,21 +166,27 @@ static void finish(sequence *s, pio_finish how) {
     s->request->decode_ns = s->first_ns ? end - s->first_ns : 0;
 }
 
-static void take_token(pio_engine *engine, sequence *s, int32_t token) {
+static pio_status take_token(pio_engine *engine, sequence *s, int32_t token, pio_error *error) {
     pio_request *r = s->request;
-    if (s->done) return;
+    if (s->done) return PIO_OK;
+    if (token < 0)
+        return pio_fail(error, PIO_CORRUPT,
+                        "'%s': no logit of token %d is a finite number: the checkpoint's weights are broken or made "
+                        "for another architecture; download it again",
+                        engine->model->directory, s->n_known);
     if (!s->first_ns) s->first_ns = now_ns();
     s->ids[s->n_known++] = token;
     for (int32_t i = 0; i < r->n_end_ids; i++) {
         if (token != r->end_ids[i]) continue;
         finish(s, PIO_FINISH_STOP);
-        return;
+        return PIO_OK;
     }
     r->n_generated++;
     if (r->on_token && !r->on_token(r->user, token))
         finish(s, PIO_FINISH_STOP);
     else if (r->n_generated == r->max_tokens || s->n_known >= engine->model->options.context)
         finish(s, PIO_FINISH_LENGTH);
+    return PIO_OK;
 }
 
 /* ---- steps ---- */
@@ -255,7 +261,7 @@ static pio_status collect(pio_engine *engine, pio_error *error) {
     flight *f = &engine->flights[engine->first_flight];
     pio_status status = f->n_draws ? pio_step_wait(engine->model, f->number, error) : PIO_OK;
     for (int32_t i = 0; i < f->n_draws && !status; i++)
-        take_token(engine, f->draws[i].of, pio_step_ring(engine->model, f->draws[i].ring));
+        status = take_token(engine, f->draws[i].of, pio_step_ring(engine->model, f->draws[i].ring), error);
     for (int32_t i = 0; i < f->n_members; i++) f->members[i]->in_flight--;
     engine->first_flight = (engine->first_flight + 1) % MAX_LAG;
     engine->n_flights--;

@@ -358,45 +358,51 @@ static bool compare(const pio_case_builder *b, pio_case_result *result) {
     return true;
 }
 
-/* Asked first: making the operands of a case that the row does not take would cost more than most cases do. */
-static bool takes_rows(const pio_case_builder *b) {
-    const int32_t rows = b->call.in[0].rows;
-    return rows >= b->under_test->min_rows && rows <= b->under_test->max_rows;
+/* Whether the row takes that many rows. Asked first: filling the operands of a case that the row does not take would
+ * cost more than most cases do. PIO_NOT_FOUND: there is no such case. */
+static pio_status takes_rows(const pio_row *row, int index, pio_case_builder *b, bool *takes, pio_error *error) {
+    case_builder_init(b, row, 1, true);
+    pio_status status = pio_op_get(row->op)->make_case(b, index) ? PIO_OK : PIO_NOT_FOUND;
+    *takes = b->call.in[0].rows >= row->min_rows && b->call.in[0].rows <= row->max_rows;
+    case_builder_free(b);
+    return b->out_of_memory ? pio_fail_memory(error, "a case", 0) : status;
 }
 
 static bool is_served(const pio_case_builder *b) {
     return !b->under_test->match || b->under_test->match(&b->row_call);
 }
 
+/* Makes both sides, runs both and compares. */
+static pio_status try_case(pio_case_builder *b, int n_workers, pio_encoding written, char *scratch,
+                           pio_case_result *result, pio_error *error) {
+    if (b->out_of_memory || !make_sides(b, written)) return pio_fail_memory(error, "a case", 0);
+    snprintf(result->name, sizeof result->name, "%s", b->name);
+    b->reference_call.n_workers = b->row_call.n_workers = n_workers;
+    if (!is_served(b)) return PIO_OK;
+    result->outcome = PIO_CASE_PASSED;
+    memset(scratch, CASE_POISON, PIO_WORKER_SCRATCH_BYTES);
+    run_reference(b, n_workers, scratch);
+    memset(scratch, CASE_POISON, PIO_WORKER_SCRATCH_BYTES);
+    pio_error failed = {0};
+    if (run_row(b, n_workers, scratch, &failed))
+        wrong(result, "%.400s", failed.text);
+    else
+        compare(b, result);
+    return PIO_OK;
+}
+
 pio_status pio_case_run(const pio_row *row, int index, uint64_t seed, int n_workers, pio_encoding written,
                         pio_case_result *result, pio_error *error) {
     pio_case_builder *b = malloc(sizeof *b);
     char *scratch = aligned_alloc(64, PIO_WORKER_SCRATCH_BYTES);
-    *result = (pio_case_result){.outcome = PIO_CASE_PASSED};
+    bool takes = false;
+    *result = (pio_case_result){.outcome = PIO_CASE_NOT_SERVED};
     pio_status status = b && scratch ? PIO_OK : pio_fail_memory(error, "a case", sizeof *b + PIO_WORKER_SCRATCH_BYTES);
-    if (!status) {
-        case_builder_init(b, row, seed);
-        if (!pio_op_get(row->op)->make_case(b, index))
-            status = PIO_NOT_FOUND;
-        else if (b->out_of_memory)
-            status = pio_fail_memory(error, "a case", 0);
-        else if (!takes_rows(b))
-            result->outcome = PIO_CASE_NOT_SERVED;
-        else if (!make_sides(b, written))
-            status = pio_fail_memory(error, "a case", 0);
-        snprintf(result->name, sizeof result->name, "%s", b->name);
-        b->reference_call.n_workers = b->row_call.n_workers = n_workers;
-        if (!status && result->outcome == PIO_CASE_PASSED && !is_served(b)) result->outcome = PIO_CASE_NOT_SERVED;
-        if (!status && result->outcome == PIO_CASE_PASSED) {
-            memset(scratch, CASE_POISON, PIO_WORKER_SCRATCH_BYTES);
-            run_reference(b, n_workers, scratch);
-            memset(scratch, CASE_POISON, PIO_WORKER_SCRATCH_BYTES);
-            pio_error failed = {0};
-            if (run_row(b, n_workers, scratch, &failed))
-                wrong(result, "%.400s", failed.text);
-            else
-                compare(b, result);
-        }
+    if (!status) status = takes_rows(row, index, b, &takes, error);
+    if (!status && takes) {
+        case_builder_init(b, row, seed, false);
+        pio_op_get(row->op)->make_case(b, index);
+        status = try_case(b, n_workers, written, scratch, result, error);
         case_builder_free(b);
     }
     free(b);

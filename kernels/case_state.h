@@ -41,6 +41,7 @@ struct pio_case_builder {
     double tolerance;
     const char *reason;
     char name[128];
+    bool sizes_only; /* the large operands stay zero: only the call's shape is looked at */
     bool out_of_memory;
 };
 
@@ -49,7 +50,7 @@ int case_block_add(pio_case_builder *builder, case_kind kind, int64_t bytes);
 bool case_memory_make(case_memory *memory, int64_t bytes, int fill);
 void case_memory_free(case_memory *memory);
 bool case_guards_are_whole(const case_memory *memory);
-void case_builder_init(pio_case_builder *builder, const pio_row *row, uint64_t seed);
+void case_builder_init(pio_case_builder *builder, const pio_row *row, uint64_t seed, bool sizes_only);
 void case_builder_free(pio_case_builder *builder);
 
 #endif
