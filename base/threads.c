@@ -20,7 +20,7 @@
 #define RELAX() sched_yield()
 #endif
 
-enum { MAX_THREADS = 1024, SPIN_NS = 50000, SPINS_A_LOOK = 64 };
+enum { SPIN_NS = 50000, SPINS_A_LOOK = 64 };
 
 static uint64_t now_ns(void) {
     struct timespec t;
@@ -106,18 +106,18 @@ static bool first_of_core(int cpu, const cpu_set_t *usable) {
 }
 
 /* The CPUs for a group's threads, a core's first threads. Returns their number. */
-static int list_cpus(int cpus[MAX_THREADS]) {
+static int list_cpus(int cpus[PIO_MAX_THREADS]) {
     cpu_set_t usable;
     int n = 0;
     CPU_ZERO(&usable);
     if (sched_getaffinity(0, sizeof usable, &usable)) return 0;
-    for (int cpu = 0; cpu < CPU_SETSIZE && n < MAX_THREADS; cpu++)
+    for (int cpu = 0; cpu < CPU_SETSIZE && n < PIO_MAX_THREADS; cpu++)
         if (CPU_ISSET((size_t)cpu, &usable) && first_of_core(cpu, &usable)) cpus[n++] = cpu;
     return n;
 }
 
 int pio_threads_default(void) {
-    int cpus[MAX_THREADS], n = list_cpus(cpus);
+    int cpus[PIO_MAX_THREADS], n = list_cpus(cpus);
     return cgroup_limit(n < 1 ? 1 : n);
 }
 
@@ -177,9 +177,9 @@ static void stop_workers(pio_pool *pool, int n_started) {
 
 pio_status pio_pool_create(int n_threads, pio_pool **out, pio_error *error) {
     *out = NULL;
-    int cpus[MAX_THREADS], n_cpus = list_cpus(cpus), n = n_threads > 0 ? n_threads : pio_threads_default();
-    if (n > MAX_THREADS)
-        return pio_fail(error, PIO_LIMIT, "%d threads are more than the %d that are possible", n, MAX_THREADS);
+    int cpus[PIO_MAX_THREADS], n_cpus = list_cpus(cpus), n = n_threads > 0 ? n_threads : pio_threads_default();
+    if (n > PIO_MAX_THREADS)
+        return pio_fail(error, PIO_LIMIT, "%d threads are more than the %d that are possible", n, PIO_MAX_THREADS);
     pio_pool *pool = calloc(1, sizeof *pool);
     if (pool) pool->threads = calloc((size_t)n, sizeof *pool->threads);
     if (!pool || !pool->threads) {

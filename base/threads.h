@@ -7,12 +7,14 @@
 
 #include "base/status.h"
 
+enum { PIO_MAX_THREADS = 1024 };
+
 /* Threads worth having here: one a physical core where the topology is visible, within affinity and cgroup quota. */
 int pio_threads_default(void);
 
 typedef struct pio_pool pio_pool;
 
-/* n_threads threads, the caller of pio_pool_run among them; 0: the default. */
+/* n_threads threads, the caller of pio_pool_run among them; 0: the default. More than PIO_MAX_THREADS are refused. */
 pio_status pio_pool_create(int n_threads, pio_pool **out, pio_error *error);
 void pio_pool_destroy(pio_pool *pool);
 int pio_pool_size(const pio_pool *pool);

@@ -10,6 +10,12 @@ static const pio_driver *driver_of(int backend) {
     return NULL;
 }
 
+/* Appends ", name" to a list; text that would not fit is left out. */
+static void append(char *list, size_t bytes, const char *name) {
+    size_t used = strlen(list);
+    snprintf(list + used, bytes - used, "%s%s", used ? ", " : "", name);
+}
+
 pio_status pio_backend_parse(const char *name, int *backend, pio_error *error) {
     char known[128] = "auto";
     *backend = PIO_AUTO;
@@ -20,16 +26,26 @@ pio_status pio_backend_parse(const char *name, int *backend, pio_error *error) {
             *backend = i;
             return PIO_OK;
         }
-        snprintf(known + strlen(known), sizeof known - strlen(known), ", %s", candidate);
+        append(known, sizeof known, candidate);
     }
-    return pio_fail(error, PIO_INVALID_ARGUMENT, "there is no backend '%.40s'; the backends are: %s", name, known);
+    return pio_fail(error, PIO_INVALID_ARGUMENT,
+                    "there is no backend '%.40s': set PIO_BACKEND or --backend to one of %s", name, known);
+}
+
+static pio_status not_built(int backend, pio_error *error) {
+    const pio_driver *driver;
+    char built[128] = "";
+    for (int i = 0; (driver = pio_driver_at(i)); i++) append(built, sizeof built, pio_backend_name(driver->backend));
+    return pio_fail(error, PIO_UNSUPPORTED,
+                    "this build does not have the %s backend, it has %s: set PIO_BACKEND or --backend to one of these",
+                    pio_backend_name((pio_backend)backend), built);
 }
 
 static pio_status create(const pio_driver *driver, int index, const pio_engine_options *options,
                          pio_chosen_device *chosen, pio_error *error) {
     const pio_driver_options driver_options = {.n_threads = options->n_threads,
                                                .features_off = options->cpu_features_off};
-    pio_status status = driver->create(index, &driver_options, &chosen->device, error);
+    pio_status status = pio_device_create(driver, index, &driver_options, &chosen->device, error);
     if (status) return status;
     chosen->index = index;
     pio_device_get_caps(chosen->device, &chosen->caps);
@@ -40,11 +56,7 @@ static pio_status choose_named(const pio_engine_options *options, pio_chosen_dev
     const char *name = pio_backend_name((pio_backend)options->backend);
     const pio_driver *driver = driver_of(options->backend);
     char why[256] = "";
-    if (!driver)
-        return pio_fail(
-            error, PIO_UNSUPPORTED,
-            "the %s backend is not part of this build: choose another with --backend or PIO_BACKEND, or build with it",
-            name);
+    if (!driver) return not_built(options->backend, error);
     int count = driver->count(why, sizeof why);
     if (count == 0) return pio_fail(error, PIO_UNSUPPORTED, "the %s backend has no device: %s", name, why);
     int index = options->device == PIO_AUTO ? 0 : options->device;

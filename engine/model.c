@@ -155,6 +155,14 @@ pio_status pio_model_load(pio_model *model, pio_error *error) {
     return status;
 }
 
+pio_status pio_model_check_computes(const pio_model *model, pio_error *error) {
+    const pio_device_caps *caps = &model->chosen.caps;
+    if (caps->computes) return PIO_OK;
+    return pio_fail(error, PIO_UNSUPPORTED,
+                    "the %s backend computes nothing and has no answers: choose another with --backend or PIO_BACKEND",
+                    pio_backend_name(caps->backend));
+}
+
 static void free_buckets(pio_buckets *buckets) {
     for (int i = 0; i < buckets->n; i++) {
         pio_list_destroy(buckets->items[i].list);

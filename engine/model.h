@@ -64,6 +64,9 @@ pio_status pio_model_open(const char *directory, const pio_engine_options *optio
 /* Allocates everything, fills the weights (from the checkpoint, the cache, or random numbers) and records the lists. */
 pio_status pio_model_load(pio_model *model, pio_error *error);
 
+/* Refuses a device that does not compute (null): its models have plans and lists, and no answers. */
+pio_status pio_model_check_computes(const pio_model *model, pio_error *error);
+
 void pio_model_close(pio_model *model); /* accepts NULL and what is half loaded */
 
 /* Notes for a person, through options.note. */

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "base/threads.h"
+
 static const char *const backend_names[PIO_BACKEND_COUNT] = {"cpu", "null", "vulkan", "cuda", "hip"};
 
 const char *pio_backend_name(pio_backend backend) {
@@ -20,6 +22,23 @@ static pio_status refuse(pio_error *error, const char *what) {
 }
 
 /* ---- devices ---- */
+
+pio_status pio_device_create(const pio_driver *driver, int index, const pio_driver_options *options, pio_device **out,
+                             pio_error *error) {
+    *out = NULL;
+    char why[256] = "";
+    int n = driver->count(why, sizeof why);
+    if (n == 0)
+        return pio_fail(error, PIO_UNSUPPORTED, "the %s backend has no device: %s", pio_backend_name(driver->backend),
+                        why);
+    if (index < 0 || index >= n)
+        return pio_fail(error, PIO_INVALID_ARGUMENT, "the %s backend has no device %d: it has %d, numbered from 0",
+                        pio_backend_name(driver->backend), index, n);
+    if (options->n_threads < 0 || options->n_threads > PIO_MAX_THREADS)
+        return pio_fail(error, PIO_INVALID_ARGUMENT, "%d threads are not possible: ask for 1 to %d, or 0 for the best",
+                        options->n_threads, PIO_MAX_THREADS);
+    return driver->create(index, options, out, error);
+}
 
 void pio_device_destroy(pio_device *device) {
     if (device) device->ops->destroy(device);
@@ -54,10 +73,14 @@ pio_status pio_buffer_create(pio_device *device, uint64_t bytes, uint32_t usage,
     pio_device_caps caps;
     pio_device_get_caps(device, &caps);
     if (bytes == 0) return refuse(error, "a buffer has at least one byte");
+    if (usage & ~(uint32_t)(PIO_BUFFER_UPLOAD | PIO_BUFFER_READBACK))
+        return pio_fail(error, PIO_INVALID_ARGUMENT, "buffer '%s' has an unknown usage, 0x%x", name, usage);
     if (bytes > caps.max_buffer_bytes)
         return pio_fail(error, PIO_OUT_OF_MEMORY, "buffer '%s' of %llu bytes is over the device's limit of %llu", name,
                         (unsigned long long)bytes, (unsigned long long)caps.max_buffer_bytes);
-    return device->ops->buffer_create(device, bytes, usage, name, out, error);
+    pio_status status = device->ops->buffer_create(device, bytes, usage, name, out, error);
+    if (!status) (*out)->usage = usage;
+    return status;
 }
 
 void pio_buffer_destroy(pio_buffer *buffer) {
@@ -67,6 +90,10 @@ void pio_buffer_destroy(pio_buffer *buffer) {
 pio_status pio_buffer_map(pio_buffer *buffer, void **host, pio_error *error) {
     *host = NULL;
     CHECK_ALIVE(buffer->device);
+    pio_device_caps caps;
+    pio_device_get_caps(buffer->device, &caps);
+    if (buffer->usage == PIO_BUFFER_DEVICE && !caps.host_visible)
+        return refuse(error, "device memory cannot be mapped here: copy through a buffer made for upload or readback");
     return buffer->device->ops->buffer_map(buffer, host, error);
 }
 
@@ -116,7 +143,9 @@ pio_kernel *pio_module_kernel(pio_module *module, int index) {
 pio_status pio_list_create(pio_device *device, bool replayed, pio_list **out, pio_error *error) {
     *out = NULL;
     CHECK_ALIVE(device);
-    return device->ops->list_create(device, replayed, out, error);
+    pio_status status = device->ops->list_create(device, replayed, out, error);
+    if (!status) (*out)->replayed = replayed;
+    return status;
 }
 
 void pio_list_destroy(pio_list *list) {
@@ -126,6 +155,7 @@ void pio_list_destroy(pio_list *list) {
 pio_status pio_list_copy(pio_list *list, pio_addr to, pio_addr from, uint64_t bytes, pio_error *error) {
     CHECK_OPEN(list);
     if (!to || !from || !bytes) return refuse(error, "a copy has two addresses and at least one byte");
+    if ((to <= from ? from - to : to - from) < bytes) return refuse(error, "the two ranges of a copy overlap");
     return list->device->ops->list_copy(list, to, from, bytes, error);
 }
 
@@ -183,10 +213,15 @@ pio_status pio_queue_submit(pio_queue *queue, pio_list *const *lists, int n_list
     *number = 0;
     CHECK_ALIVE(queue->device);
     if (n_lists < 1) return refuse(error, "a submission has at least one list");
-    for (int i = 0; i < n_lists; i++)
+    for (int i = 0; i < n_lists; i++) {
         if (!lists[i]->ended || lists[i]->device != queue->device)
             return refuse(error, "a submission names a list that has not ended, or of another device");
-    return queue->device->ops->queue_submit(queue, lists, n_lists, number, error);
+        if (!lists[i]->replayed && lists[i]->submitted)
+            return refuse(error, "a list that was made for one submission was submitted before");
+    }
+    pio_status status = queue->device->ops->queue_submit(queue, lists, n_lists, number, error);
+    for (int i = 0; i < n_lists && !status; i++) lists[i]->submitted = true;
+    return status;
 }
 
 pio_status pio_queue_wait(pio_queue *queue, uint64_t number, uint64_t timeout_ns, pio_error *error) {

@@ -7,6 +7,7 @@
 #ifndef PIO_HAL_HAL_H
 #define PIO_HAL_HAL_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -129,12 +130,13 @@ typedef struct pio_device_ops {
 
 struct pio_device {
     const pio_device_ops *ops;
-    bool lost;
+    atomic_bool lost; /* set by the driver, for good */
 };
 struct pio_buffer {
     pio_device *device;
     pio_addr address; /* never moves */
     uint64_t bytes;
+    uint32_t usage; /* set by hal.c */
 };
 struct pio_module {
     pio_device *device;
@@ -146,21 +148,29 @@ struct pio_kernel {
 };
 struct pio_list {
     pio_device *device;
-    bool ended;
+    bool ended, replayed, submitted; /* set by hal.c */
 };
 struct pio_queue {
     pio_device *device;
-    uint64_t last_number;
+    _Atomic uint64_t last_number; /* raised by the driver when a submission is made */
 };
 
 /* ---- devices ---- */
+
+typedef struct pio_driver pio_driver;
+typedef struct pio_driver_options pio_driver_options;
+
+/* Creates device `index` of the driver. */
+pio_status pio_device_create(const pio_driver *driver, int index, const pio_driver_options *options, pio_device **out,
+                             pio_error *error);
 void pio_device_destroy(pio_device *device);
 void pio_device_get_caps(pio_device *device, pio_device_caps *caps);
 pio_status pio_device_status(pio_device *device, pio_error *error);
 pio_status pio_device_memory_budget(pio_device *device, pio_memory_budget *budget, pio_error *error);
 void *pio_device_extension(pio_device *device, const char *name); /* NULL where the device has none of that name */
 
-/* ---- buffers ---- contents are undefined until written */
+/* ---- buffers ---- contents are undefined until written. Mapping a buffer again gives the same pointer. What the host
+ * wrote is flushed before it is submitted, and what the device wrote is invalidated before the host reads it. */
 pio_status pio_buffer_create(pio_device *device, uint64_t bytes, uint32_t usage, const char *name, pio_buffer **out,
                              pio_error *error);
 void pio_buffer_destroy(pio_buffer *buffer);
@@ -174,7 +184,8 @@ void pio_module_destroy(pio_module *module);
 pio_kernel *pio_module_kernel(pio_module *module, int index);
 
 /* ---- command lists ---- recorded once, ended, then submitted any number of times (`replayed`) or once.
- * Commands may run in any order, or at once, between two barriers. Arguments are copied at the call. */
+ * Commands may run in any order, or at once, between two barriers; one list behind another waits for it. Arguments are
+ * copied at the call. The two ranges of a copy do not overlap. */
 pio_status pio_list_create(pio_device *device, bool replayed, pio_list **out, pio_error *error);
 void pio_list_destroy(pio_list *list);
 pio_status pio_list_copy(pio_list *list, pio_addr to, pio_addr from, uint64_t bytes, pio_error *error);
@@ -185,7 +196,9 @@ pio_status pio_list_barrier(pio_list *list, pio_error *error);
 pio_status pio_list_end(pio_list *list, pio_error *error);
 
 /* ---- queues ---- what is submitted runs in order; a write is ordered with the submissions around it and copies `data`
- * at the call (at most 64 KiB). Numbers of submissions rise from 1. */
+ * at the call (at most 64 KiB). Numbers of submissions rise from 1, each queue its own; waiting for 0 waits for
+ * nothing.
+ */
 pio_status pio_queue_create(pio_device *device, pio_queue_kind kind, pio_queue **out, pio_error *error);
 void pio_queue_destroy(pio_queue *queue);
 pio_status pio_queue_write(pio_queue *queue, pio_addr to, const void *data, uint64_t bytes, pio_error *error);
@@ -196,19 +209,20 @@ pio_status pio_queue_elapsed(pio_queue *queue, uint64_t number, uint64_t *ns,
                              pio_error *error); /* device time of a finished submission */
 
 /* ---- the registry of drivers ---- */
-typedef struct pio_driver_options {
-    int n_threads;         /* CPU: 0 means one a physical core, within affinity and cgroup quota */
+struct pio_driver_options {
+    int n_threads;         /* CPU: 0 (one a physical core, within affinity and quota) to PIO_MAX_THREADS */
     uint32_t features_off; /* pio_feature bits that must not be used */
-} pio_driver_options;
+};
 
-typedef struct pio_driver {
+/* Called through pio_device_create, but for count and describe. */
+struct pio_driver {
     pio_backend backend;
     /* Number of devices; 0 with the reason in `why_none` where the driver or its runtime is missing. */
     int (*count)(char *why_none, size_t why_bytes);
     /* Fills caps without creating the device, and says in `why_not` why it cannot be used ("" if it can). */
     pio_status (*describe)(int index, pio_device_caps *caps, char *why_not, size_t why_bytes, pio_error *error);
     pio_status (*create)(int index, const pio_driver_options *options, pio_device **out, pio_error *error);
-} pio_driver;
+};
 
 const pio_driver *pio_driver_at(int index); /* NULL after the last; best first */
 

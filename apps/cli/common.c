@@ -169,6 +169,7 @@ pio_status cli_open_model(const cli_options *options, bool config_only, pio_mode
         fprintf(stderr, "device: %s:%d %s (%s), %s\n", pio_backend_name(chosen->caps.backend), chosen->index,
                 chosen->caps.name, chosen->caps.detail, chosen->reason);
     }
+    if (!status && !config_only) status = pio_model_check_computes(*model, error);
     if (!status && !config_only) status = pio_model_load(*model, error);
     if (status) {
         pio_model_close(*model);
