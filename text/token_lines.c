@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/array.h"
 #include "io/json_scan.h"
@@ -49,23 +50,40 @@ pio_status pio_token_line_encode(const pio_tokenizer *tokenizer, const char *lin
     return status;
 }
 
-static bool append_json_string(pio_text *out, const pio_text *text) {
+/* The length and code of a character that is to be escaped, else 0. U+0085, U+2028 and U+2029 need no escape in JSON,
+ * but many readers of lines cut at them. */
+static size_t find_escaped(const char *at, size_t n_bytes, unsigned *code) {
+    unsigned char c = (unsigned char)*at;
+    *code = c;
+    if (c < 0x80) return c < 0x20 || c == '"' || c == '\\';
+    if (n_bytes >= 2 && !memcmp(at, "\xc2\x85", 2)) return *code = 0x85, 2;
+    if (n_bytes < 3 || memcmp(at, "\xe2\x80", 2) != 0 || ((unsigned char)at[2] & 0xfe) != 0xa8) return 0;
+    *code = 0x2000 | ((unsigned char)at[2] & 0x3f);
+    return 3;
+}
+
+static bool append_escape(pio_text *out, unsigned code) {
     static const char letters[] = "btnvfr"; /* for 8 to 13; JSON has no \v */
+    char escape[8];
+    int n;
+    if (code == '"' || code == '\\')
+        n = snprintf(escape, sizeof escape, "\\%c", (char)code);
+    else if (code >= 8 && code <= 13 && code != 11)
+        n = snprintf(escape, sizeof escape, "\\%c", letters[code - 8]);
+    else
+        n = snprintf(escape, sizeof escape, "\\u%04x", code & 0xffff);
+    return pio_text_append(out, escape, (size_t)n);
+}
+
+static bool append_json_string(pio_text *out, const pio_text *text) {
     bool ok = pio_text_append(out, "\"", 1);
     size_t from = 0;
-    for (size_t i = 0; i < text->n_bytes && ok; i++) {
-        unsigned char c = (unsigned char)text->bytes[i];
-        if (c >= 0x20 && c != '"' && c != '\\') continue;
-        char escape[8];
-        int n;
-        if (c == '"' || c == '\\')
-            n = snprintf(escape, sizeof escape, "\\%c", c);
-        else if (c >= 8 && c <= 13 && c != 11)
-            n = snprintf(escape, sizeof escape, "\\%c", letters[c - 8]);
-        else
-            n = snprintf(escape, sizeof escape, "\\u%04x", c);
-        ok = pio_text_append(out, text->bytes + from, i - from) && pio_text_append(out, escape, (size_t)n);
-        from = i + 1;
+    for (size_t i = 0; i < text->n_bytes && ok;) {
+        unsigned code;
+        size_t n = find_escaped(text->bytes + i, text->n_bytes - i, &code);
+        if (n) ok = pio_text_append(out, text->bytes + from, i - from) && append_escape(out, code);
+        i += n ? n : 1;
+        if (n) from = i;
     }
     return ok && pio_text_append(out, text->bytes + from, text->n_bytes - from) && pio_text_append(out, "\"\n", 2);
 }

@@ -266,6 +266,24 @@ static void test_bad_calls(void **state) {
     pio_tokenizer_close(tokenizer);
 }
 
+/* Whatever the text, detokenize gives one line to every reader of lines, those that cut at U+2028 too. */
+static void test_line_escapes(void **state) {
+    (void)state;
+    static const char line[] =
+        "\"\\n\\u000b\\f\\u001c\\\"\\\\\\u0085\\u2028\\u2029 \xc2\x84\xe2\x80\xa7\xe2\x80\xaa\x7f\"";
+    pio_tokenizer *tokenizer = open_style("gpt2", "bytes");
+    pio_text ids = {0}, back = {0};
+    pio_error error = {0};
+    assert_int_equal(pio_token_line_encode(tokenizer, line, sizeof line - 1, &ids, &error), PIO_OK);
+    assert_int_equal(pio_token_line_decode(tokenizer, ids.bytes, ids.n_bytes, &back, &error), PIO_OK);
+    assert_int_equal(back.n_bytes, sizeof line);
+    assert_memory_equal(back.bytes, line, sizeof line - 1);
+    assert_int_equal(back.bytes[back.n_bytes - 1], '\n');
+    pio_text_free(&ids);
+    pio_text_free(&back);
+    pio_tokenizer_close(tokenizer);
+}
+
 /* What a file may get wrong, and a part of the sentence that it must get. */
 static const struct {
     const char *json;
@@ -424,6 +442,7 @@ int main(void) {
         cmocka_unit_test(test_bad_calls),     cmocka_unit_test(test_bad_files),
         cmocka_unit_test(test_damaged_files), cmocka_unit_test(test_model_first),
         cmocka_unit_test(test_long_pieces),   cmocka_unit_test(test_runaway_pattern),
+        cmocka_unit_test(test_line_escapes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
