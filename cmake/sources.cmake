@@ -33,8 +33,8 @@ if(PIO_CLI_SOURCES)
     target_link_libraries(inference-pio PRIVATE pio_objects)
 endif()
 
-# tools/<name>.c is one small program each, for measuring and tests.
-file(GLOB PIO_TOOL_SOURCES CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tools/*.c)
+# tools/<name>.c and bench/<name>.c are one small program each.
+file(GLOB PIO_TOOL_SOURCES CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tools/*.c ${CMAKE_SOURCE_DIR}/bench/*.c)
 foreach(source ${PIO_TOOL_SOURCES})
     get_filename_component(name ${source} NAME_WE)
     add_executable(${name} ${source})

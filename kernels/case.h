@@ -8,6 +8,7 @@
 #ifndef PIO_KERNELS_CASE_H
 #define PIO_KERNELS_CASE_H
 
+#include "base/threads.h"
 #include "kernels/kernel.h"
 
 /* One sequence of a case's step. */
@@ -83,5 +84,10 @@ typedef struct pio_case_result {
  * case. */
 pio_status pio_case_run(const pio_row *row, int index, uint64_t seed, int n_workers, pio_encoding written,
                         pio_case_result *result, pio_error *error);
+
+/* Runs the row n_times on the case that `describe` makes, with the threads of the pool, each time's seconds into
+ * seconds[]. Nothing is compared. PIO_NOT_FOUND: there is no such case. */
+pio_status pio_case_time(const pio_row *row, bool (*describe)(pio_case_builder *, int), int index, pio_pool *pool,
+                         double *seconds, int n_times, pio_case_result *result, pio_error *error);
 
 #endif

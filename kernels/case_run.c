@@ -5,7 +5,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
+#include "base/threads.h"
 #include "kernels/dtype/quantize.h"
 
 /* ---- the row's side ---- */
@@ -172,19 +174,49 @@ static bool make_sides(pio_case_builder *b, pio_encoding written) {
 
 /* ---- running ---- */
 
-/* Runs dispatches at once: the workers take turns on this thread, the last one first, so that none may wait for
- * another. */
+/* Who runs a dispatch: workers that take turns on this thread, the last one first, so that none may wait for another;
+ * or, to be timed, the threads of a pool. */
+typedef struct case_workers {
+    int n;
+    pio_pool *pool; /* NULL: turns */
+    char *scratch;  /* PIO_WORKER_SCRATCH_BYTES, of each thread of the pool */
+} case_workers;
+
+/* Runs dispatches at once. */
 typedef struct direct_recorder {
     pio_recorder base;
     const pio_row *row;
-    int n_workers;
-    char *scratch; /* PIO_WORKER_SCRATCH_BYTES */
+    const case_workers *workers;
 } direct_recorder;
 
-static void run_function(pio_cpu_function function, const void *args, int n_workers, char *scratch) {
-    atomic_int next = 0;
-    for (int i = n_workers - 1; i >= 0; i--) {
-        pio_worker worker = {i, n_workers, &next, scratch, PIO_WORKER_SCRATCH_BYTES};
+static double now_s(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+typedef struct dispatch {
+    pio_cpu_function function;
+    const void *args;
+    atomic_int next;
+    char *scratch;
+} dispatch;
+
+static void run_share(void *context, int index, int n_workers) {
+    dispatch *d = context;
+    pio_worker worker = {index, n_workers, &d->next, d->scratch + (size_t)index * PIO_WORKER_SCRATCH_BYTES,
+                         PIO_WORKER_SCRATCH_BYTES};
+    d->function(d->args, &worker);
+}
+
+static void run_function(pio_cpu_function function, const void *args, const case_workers *workers) {
+    dispatch d = {.function = function, .args = args, .scratch = workers->scratch};
+    if (workers->pool) {
+        pio_pool_run(workers->pool, run_share, &d);
+        return;
+    }
+    for (int i = workers->n - 1; i >= 0; i--) {
+        pio_worker worker = {i, workers->n, &d.next, workers->scratch, PIO_WORKER_SCRATCH_BYTES};
         function(args, &worker);
     }
 }
@@ -195,7 +227,7 @@ static pio_status dispatch_now(pio_recorder *recorder, int index, const uint32_t
     direct_recorder *r = (direct_recorder *)recorder;
     PIO_ALIGNED(16) char copy[PIO_ARGS_MAX_BYTES] = {0};
     memcpy(copy, args, args_bytes);
-    run_function(r->row->functions[index], copy, r->n_workers, r->scratch);
+    run_function(r->row->functions[index], copy, r->workers);
     return PIO_OK;
 }
 
@@ -204,7 +236,7 @@ static pio_status barrier_now(pio_recorder *recorder, pio_error *error) {
     return PIO_OK;
 }
 
-static pio_status run_row(pio_case_builder *b, int n_workers, char *worker_scratch, pio_error *error) {
+static pio_status run_row(pio_case_builder *b, const case_workers *workers, pio_error *error) {
     const pio_op_info *op = pio_op_get(b->call.op);
     const pio_row *row = b->under_test;
     case_memory scratch = {0};
@@ -212,7 +244,7 @@ static pio_status run_row(pio_case_builder *b, int n_workers, char *worker_scrat
     if (bytes && !case_memory_make(&scratch, (int64_t)bytes, CASE_POISON))
         return pio_fail_memory(error, "a case's scratch", bytes);
     b->row_call.scratch = (pio_addr)(uintptr_t)scratch.data;
-    direct_recorder recorder = {{dispatch_now, barrier_now}, row, n_workers, worker_scratch};
+    direct_recorder recorder = {{dispatch_now, barrier_now}, row, workers};
     pio_status status = PIO_OK;
     if (row->record) {
         status = row->record(&recorder.base, &b->row_call, error);
@@ -227,11 +259,11 @@ static pio_status run_row(pio_case_builder *b, int n_workers, char *worker_scrat
     return status;
 }
 
-static void run_reference(pio_case_builder *b, int n_workers, char *worker_scratch) {
+static void run_reference(pio_case_builder *b, const case_workers *workers) {
     PIO_ALIGNED(16) char args[PIO_ARGS_MAX_BYTES] = {0};
     const pio_op_info *op = pio_op_get(b->call.op);
     op->bind(&b->reference_call, args);
-    run_function(op->reference, args, n_workers, worker_scratch);
+    run_function(op->reference, args, workers);
 }
 
 /* ---- comparing ---- */
@@ -380,11 +412,12 @@ static pio_status try_case(pio_case_builder *b, int n_workers, pio_encoding writ
     b->reference_call.n_workers = b->row_call.n_workers = n_workers;
     if (!is_served(b)) return PIO_OK;
     result->outcome = PIO_CASE_PASSED;
+    const case_workers workers = {.n = n_workers, .scratch = scratch};
     memset(scratch, CASE_POISON, PIO_WORKER_SCRATCH_BYTES);
-    run_reference(b, n_workers, scratch);
+    run_reference(b, &workers);
     memset(scratch, CASE_POISON, PIO_WORKER_SCRATCH_BYTES);
     pio_error failed = {0};
-    if (run_row(b, n_workers, scratch, &failed))
+    if (run_row(b, &workers, &failed))
         wrong(result, "%.400s", failed.text);
     else
         compare(b, result);
@@ -407,5 +440,36 @@ pio_status pio_case_run(const pio_row *row, int index, uint64_t seed, int n_work
     }
     free(b);
     free(scratch);
+    return status;
+}
+
+pio_status pio_case_time(const pio_row *row, bool (*describe)(pio_case_builder *, int), int index, pio_pool *pool,
+                         double *seconds, int n_times, pio_case_result *result, pio_error *error) {
+    pio_case_builder *b = malloc(sizeof *b);
+    case_workers workers = {.n = pio_pool_size(pool), .pool = pool};
+    const size_t scratch_bytes = PIO_WORKER_SCRATCH_BYTES * (size_t)workers.n;
+    workers.scratch = aligned_alloc(64, scratch_bytes);
+    *result = (pio_case_result){.outcome = PIO_CASE_NOT_SERVED};
+    pio_status status = b && workers.scratch ? PIO_OK : pio_fail_memory(error, "a case", sizeof *b + scratch_bytes);
+    if (!status) {
+        case_builder_init(b, row, 1, false);
+        if (!describe(b, index))
+            status = PIO_NOT_FOUND;
+        else if (b->out_of_memory || !make_sides(b, PIO_ENC_F32))
+            status = pio_fail_memory(error, "a case", 0);
+        snprintf(result->name, sizeof result->name, "%s", b->name);
+        b->row_call.n_workers = workers.n;
+        const int32_t rows = b->call.in[0].rows;
+        if (!status && rows >= row->min_rows && rows <= row->max_rows && is_served(b))
+            result->outcome = PIO_CASE_PASSED;
+        for (int i = 0; i < n_times && !status && result->outcome == PIO_CASE_PASSED; i++) {
+            double start = now_s();
+            status = run_row(b, &workers, error);
+            seconds[i] = now_s() - start;
+        }
+        case_builder_free(b);
+    }
+    free(b);
+    free(workers.scratch);
     return status;
 }
