@@ -13,6 +13,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/cgroup.h"
+
 #if defined(__x86_64__)
 #include <immintrin.h>
 #define RELAX() _mm_pause()
@@ -81,22 +83,6 @@ static long read_number(const char *path, long otherwise) {
     return value;
 }
 
-/* CPUs' worth of time that the cgroup grants, or `n`. */
-static int cgroup_limit(int n) {
-    long quota = -1, period = 100000;
-    FILE *file = fopen("/sys/fs/cgroup/cpu.max", "r");
-    if (file) {
-        if (fscanf(file, "%ld %ld", &quota, &period) < 1) quota = -1; /* "max": none */
-        fclose(file);
-    } else {
-        quota = read_number("/sys/fs/cgroup/cpu/cpu.cfs_quota_us", -1);
-        period = read_number("/sys/fs/cgroup/cpu/cpu.cfs_period_us", 100000);
-    }
-    if (quota <= 0 || period <= 0) return n;
-    long granted = (quota + period - 1) / period;
-    return granted < 1 ? 1 : granted < n ? (int)granted : n;
-}
-
 /* Whether `cpu` is the first usable thread of its core. */
 static bool first_of_core(int cpu, const cpu_set_t *usable) {
     char path[96];
@@ -118,7 +104,9 @@ static int list_cpus(int cpus[PIO_MAX_THREADS]) {
 
 int pio_threads_default(void) {
     int cpus[PIO_MAX_THREADS], n = list_cpus(cpus);
-    return cgroup_limit(n < 1 ? 1 : n);
+    pio_cgroup group;
+    pio_cgroup_self(&group);
+    return pio_cgroup_cpus(&group, n < 1 ? 1 : n);
 }
 
 /* ---- the group ---- */

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "base/cgroup.h"
 #include "hal/cpu/cpu.h"
 
 enum { HUGE_PAGE = 2 << 20 };
@@ -13,15 +14,6 @@ static uint64_t read_kib(const char *line, const char *key) {
     unsigned long long kib;
     size_t n = strlen(key);
     return !strncmp(line, key, n) && sscanf(line + n, " %llu", &kib) == 1 ? (uint64_t)kib << 10 : 0;
-}
-
-static uint64_t read_u64(const char *path, uint64_t otherwise) {
-    FILE *file = fopen(path, "r");
-    unsigned long long value;
-    if (!file) return otherwise;
-    if (fscanf(file, "%llu", &value) != 1) value = otherwise; /* "max" */
-    fclose(file);
-    return value;
 }
 
 pio_status cpu_memory_budget(pio_device *device, pio_memory_budget *budget, pio_error *error) {
@@ -35,12 +27,9 @@ pio_status cpu_memory_budget(pio_device *device, pio_memory_budget *budget, pio_
         if (available) budget->free_bytes = available;
     }
     fclose(file);
-    uint64_t limit = read_u64("/sys/fs/cgroup/memory.max", UINT64_MAX),
-             used = read_u64("/sys/fs/cgroup/memory.current", 0);
-    if (limit < budget->total_bytes) {
-        budget->total_bytes = limit;
-        budget->free_bytes = PIO_MIN(budget->free_bytes, limit > used ? limit - used : 0);
-    }
+    pio_cgroup group;
+    pio_cgroup_self(&group);
+    pio_cgroup_memory(&group, &budget->total_bytes, &budget->free_bytes);
     return PIO_OK;
 }
 
