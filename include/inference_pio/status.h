@@ -3,6 +3,8 @@
 #ifndef INFERENCE_PIO_STATUS_H
 #define INFERENCE_PIO_STATUS_H
 
+#include "inference_pio/export.h"
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -29,7 +31,7 @@ typedef struct pio_error {
 } pio_error;
 
 /* The status's name in lower case ("out of memory"); never NULL. */
-const char *pio_status_name(pio_status status);
+PIO_API const char *pio_status_name(pio_status status);
 
 #ifdef __cplusplus
 }

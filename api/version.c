@@ -1,0 +1,5 @@
+#include "inference_pio/version.h"
+
+const char *pio_version(void) {
+    return PIO_VERSION;
+}
