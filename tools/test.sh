@@ -11,8 +11,9 @@ step() { printf '\n== %s\n' "$*"; }
 step "what the build needs"
 tools/install_deps.sh
 
-step "layers and format"
+step "layers, format and documents"
 python3 tools/check_layers.py
+python3 tools/check_docs.py
 git ls-files '*.c' '*.h' | xargs clang-format --dry-run -Werror
 
 step "release"
