@@ -4,7 +4,8 @@ and PIO_... Prints one line a wrong name and exits 1 when there is one.
 
 Looked at are the links, the spans in backticks, and, of indented or fenced commands, what lies in tools/, tests/,
 assets/, bench/ and docs/. A span with <angle brackets> or an ellipsis is a pattern and is passed over; * and {a,b}
-stand for what a shell makes of them. A name without a folder may be any file of the project.
+stand for what a shell makes of them. A name without a folder may be any file of the project; one that begins with a dot
+or an underscore is a suffix.
 """
 import pathlib
 import re
@@ -56,7 +57,7 @@ class Project:
             return False
         if "/" in text:
             return text.split("/", 1)[0] in self.tops
-        return re.search(SUFFIX + "$", text) is not None
+        return re.fullmatch(r"[a-z0-9].*" + SUFFIX, text, re.I) is not None
 
 
 def check_span(project, document, text):
@@ -84,7 +85,7 @@ def check_link(project, document, target):
 def check_document(project, document):
     fenced = False
     for number, line in enumerate((ROOT / document).read_text().split("\n"), 1):
-        if line.startswith("```"):
+        if line.lstrip().startswith("```"):
             fenced = not fenced
             continue
         wrong = []
