@@ -19,28 +19,52 @@ static PIO_ALWAYS_INLINE __m512 pio_bf16_odd(__m512i pairs) {
 
 enum { PIO_BF16_GEMV_TOKENS = 8, PIO_BF16_AHEAD_BYTES = 4096 };
 
-/* sums[t] = the products of a panel with T tokens. */
-typedef void (*pio_bf16_panel)(const pio_linear_args *a, const uint8_t *panel, const int T,
-                               __m512 sums[PIO_BF16_GEMV_TOKENS]);
+static PIO_ALWAYS_INLINE void pio_bf16_prefetch_ahead(const uint8_t *panel, const uint64_t panel_bytes, const int P) {
+    PIO_UNROLL(2)
+    for (int i = 0; i < P; i++)
+        _mm_prefetch((const char *)panel + (uint64_t)i * panel_bytes + PIO_BF16_AHEAD_BYTES, _MM_HINT_T0);
+}
 
-/* Runs of panels, or of pairs of a gate and an up panel, for T tokens. */
+/* sums[i][t] = the products of panel i with T tokens, for P = 1 or 2 panels, the second `panel_bytes` after the first.
+ */
+typedef __m512 pio_bf16_sums[2][PIO_BF16_GEMV_TOKENS];
+typedef void (*pio_bf16_multiply_panels)(const pio_linear_args *a, const uint8_t *panel, const uint64_t panel_bytes,
+                                         const int P, const int T, pio_bf16_sums sums);
+
+/* y of the panels 2 i and 2 i + 1 (a gate and an up panel) from their sums. */
+static PIO_ALWAYS_INLINE void pio_bf16_gemv_store(const pio_linear_args *a, int32_t i, bool pair, const int T,
+                                                  const bool swiglu, pio_bf16_sums sums) {
+    for (int t = 0; t < T; t++) {
+        if (swiglu) {
+            pio_linear_store_swiglu_x16(a, t, i * PIO_SWIGLU_BLOCK, sums[0][t], sums[1][t]);
+        } else {
+            pio_linear_store_x16(a, t, 2 * i * PIO_X16_ROWS, sums[0][t]);
+            if (pair) pio_linear_store_x16(a, t, (2 * i + 1) * PIO_X16_ROWS, sums[1][t]);
+        }
+    }
+}
+
+/* Runs of pairs of panels for T tokens. With several tokens both panels are multiplied at once, since every broadcast
+ * number of x then serves twice: loads would be the limit otherwise. One token is not limited by loads, and a single
+ * stream from memory is the faster. */
 static PIO_ALWAYS_INLINE void pio_bf16_gemv_tokens(const pio_linear_args *a, pio_worker *worker, const int T,
-                                                   const bool swiglu, pio_bf16_panel multiply) {
+                                                   const bool swiglu, pio_bf16_multiply_panels multiply) {
     const uint64_t panel_bytes = pio_bf16_x16_panel_bytes(a->cols);
-    const int32_t step = swiglu ? 2 : 1;
-    int32_t total = PIO_CEIL_DIV(a->n_out, PIO_X16_ROWS * step), first, end;
-    while (pio_linear_take_run(worker, total, 2, &first, &end)) {
-        const uint8_t *panel = PIO_AT(const uint8_t, a->w) + (uint64_t)(first * step) * panel_bytes;
-        for (int32_t i = first; i < end; i++, panel += (uint64_t)step * panel_bytes) {
-            __m512 sums[PIO_BF16_GEMV_TOKENS], up[PIO_BF16_GEMV_TOKENS];
-            multiply(a, panel, T, sums);
-            if (swiglu) multiply(a, panel + panel_bytes, T, up);
-            for (int t = 0; t < T; t++) {
-                if (swiglu)
-                    pio_linear_store_swiglu_x16(a, t, i * PIO_SWIGLU_BLOCK, sums[t], up[t]);
-                else
-                    pio_linear_store_x16(a, t, i * PIO_X16_ROWS, sums[t]);
+    const int32_t n_panels = PIO_CEIL_DIV(a->n_out, PIO_X16_ROWS);
+    int32_t first, end;
+    while (pio_linear_take_run(worker, PIO_CEIL_DIV(n_panels, 2), 1, &first, &end)) {
+        for (int32_t i = first; i < end; i++) {
+            const bool pair = 2 * i + 1 < n_panels;
+            const uint8_t *panel = PIO_AT(const uint8_t, a->w) + (uint64_t)(2 * i) * panel_bytes;
+            const uint64_t second = pair ? panel_bytes : 0; /* a lone last panel is multiplied twice, stored once */
+            pio_bf16_sums sums;
+            if (T > 1) {
+                multiply(a, panel, second, 2, T, sums);
+            } else {
+                multiply(a, panel, 0, 1, T, sums);
+                multiply(a, panel + second, 0, 1, T, sums + 1);
             }
+            pio_bf16_gemv_store(a, i, pair, T, swiglu, sums);
         }
     }
 }
@@ -51,7 +75,7 @@ static PIO_ALWAYS_INLINE void pio_bf16_gemv_tokens(const pio_linear_args *a, pio
         break;
 
 static PIO_ALWAYS_INLINE void pio_bf16_gemv_run(const pio_linear_args *a, pio_worker *worker, const bool swiglu,
-                                                pio_bf16_panel multiply) {
+                                                pio_bf16_multiply_panels multiply) {
     switch (pio_linear_live(a)) {
         PIO_BF16_GEMV_CASE(1)
         PIO_BF16_GEMV_CASE(2)

@@ -7,28 +7,49 @@ static PIO_ALWAYS_INLINE const float *token(const pio_linear_args *a, int t) {
     return PIO_AT(const float, a->x + (pio_u64)t * (pio_u64)a->x_stride);
 }
 
-static PIO_ALWAYS_INLINE void multiply(const pio_linear_args *a, const uint8_t *panel, const int T,
-                                       __m512 sums[PIO_BF16_GEMV_TOKENS]) {
-    __m512 even[PIO_BF16_GEMV_TOKENS], odd[PIO_BF16_GEMV_TOKENS]; /* two chains of sums */
-    PIO_UNROLL(8)
-    for (int t = 0; t < T; t++) even[t] = odd[t] = _mm512_setzero_ps();
-    int32_t k = 0;
-    for (; k + 1 < a->cols; k += 2, panel += 64) {
-        __m512i pairs = _mm512_load_si512(panel);
-        __m512 w0 = pio_bf16_even(pairs), w1 = pio_bf16_odd(pairs);
-        _mm_prefetch((const char *)panel + PIO_BF16_AHEAD_BYTES, _MM_HINT_T0);
-        PIO_UNROLL(8)
-        for (int t = 0; t < T; t++) {
-            even[t] = _mm512_fmadd_ps(w0, _mm512_set1_ps(token(a, t)[k]), even[t]);
-            odd[t] = _mm512_fmadd_ps(w1, _mm512_set1_ps(token(a, t)[k + 1]), odd[t]);
-        }
-    }
-    __m512 last = k < a->cols ? pio_bf16_even(_mm512_load_si512(panel)) : _mm512_setzero_ps();
+/* Columns k and k + 1 of P panels, or the last column alone. Few tokens have two chains of sums, since the multipliers
+ * would wait for one. */
+static PIO_ALWAYS_INLINE void multiply_pair(const pio_linear_args *a, const uint8_t *w, const uint64_t panel_bytes,
+                                            const int32_t k, const int P, const int T, const bool both,
+                                            pio_bf16_sums even, pio_bf16_sums odd) {
+    const bool chained = P * T > 4;
+    __m512i pairs[2];
+    PIO_UNROLL(2)
+    for (int i = 0; i < P; i++) pairs[i] = _mm512_load_si512(w + (uint64_t)i * panel_bytes);
     PIO_UNROLL(8)
     for (int t = 0; t < T; t++) {
-        if (k < a->cols) even[t] = _mm512_fmadd_ps(last, _mm512_set1_ps(token(a, t)[k]), even[t]);
-        sums[t] = _mm512_add_ps(even[t], odd[t]);
+        __m512 x = _mm512_set1_ps(token(a, t)[k]);
+        PIO_UNROLL(2)
+        for (int i = 0; i < P; i++) even[i][t] = _mm512_fmadd_ps(pio_bf16_even(pairs[i]), x, even[i][t]);
     }
+    if (!both) return;
+    PIO_UNROLL(8)
+    for (int t = 0; t < T; t++) {
+        __m512 x = _mm512_set1_ps(token(a, t)[k + 1]);
+        PIO_UNROLL(2)
+        for (int i = 0; i < P; i++) {
+            if (chained)
+                even[i][t] = _mm512_fmadd_ps(pio_bf16_odd(pairs[i]), x, even[i][t]);
+            else
+                odd[i][t] = _mm512_fmadd_ps(pio_bf16_odd(pairs[i]), x, odd[i][t]);
+        }
+    }
+}
+
+static PIO_ALWAYS_INLINE void multiply(const pio_linear_args *a, const uint8_t *panel, const uint64_t panel_bytes,
+                                       const int P, const int T, pio_bf16_sums sums) {
+    pio_bf16_sums even, odd;
+    PIO_UNROLL(8)
+    for (int t = 0; t < T; t++) even[0][t] = even[1][t] = odd[0][t] = odd[1][t] = _mm512_setzero_ps();
+    int32_t k = 0;
+    for (; k + 1 < a->cols; k += 2, panel += 64) {
+        pio_bf16_prefetch_ahead(panel, panel_bytes, P);
+        multiply_pair(a, panel, panel_bytes, k, P, T, true, even, odd);
+    }
+    if (k < a->cols) multiply_pair(a, panel, panel_bytes, k, P, T, false, even, odd);
+    PIO_UNROLL(8)
+    for (int t = 0; t < T; t++)
+        for (int i = 0; i < P; i++) sums[i][t] = _mm512_add_ps(even[i][t], odd[i][t]);
 }
 
 void pio_linear_bf16_gemv_avx512(const void *args, pio_worker *worker) {

@@ -7,17 +7,27 @@ static PIO_ALWAYS_INLINE __m512bh pair(const pio_linear_args *a, int t, int32_t 
     return (__m512bh)_mm512_set1_epi32(PIO_AT(const int32_t, a->x + (pio_u64)t * (pio_u64)a->x_stride)[i]);
 }
 
-static PIO_ALWAYS_INLINE void multiply(const pio_linear_args *a, const uint8_t *panel, const int T,
-                                       __m512 sums[PIO_BF16_GEMV_TOKENS]) {
+static PIO_ALWAYS_INLINE void multiply(const pio_linear_args *a, const uint8_t *panel, const uint64_t panel_bytes,
+                                       const int P, const int T, pio_bf16_sums sums) {
+    pio_bf16_sums c;
     PIO_UNROLL(8)
-    for (int t = 0; t < T; t++) sums[t] = _mm512_setzero_ps();
+    for (int t = 0; t < T; t++) c[0][t] = c[1][t] = _mm512_setzero_ps();
     int32_t n_pairs = PIO_CEIL_DIV(a->cols, 2);
-    for (int32_t i = 0; i < n_pairs; i++, panel += 64) {
-        __m512bh w = (__m512bh)_mm512_load_si512(panel);
-        _mm_prefetch((const char *)panel + PIO_BF16_AHEAD_BYTES, _MM_HINT_T0);
+    for (int32_t k = 0; k < n_pairs; k++, panel += 64) {
+        __m512bh w[2];
+        pio_bf16_prefetch_ahead(panel, panel_bytes, P);
+        PIO_UNROLL(2)
+        for (int i = 0; i < P; i++) w[i] = (__m512bh)_mm512_load_si512(panel + (uint64_t)i * panel_bytes);
         PIO_UNROLL(8)
-        for (int t = 0; t < T; t++) sums[t] = _mm512_dpbf16_ps(sums[t], w, pair(a, t, i));
+        for (int t = 0; t < T; t++) {
+            __m512bh x = pair(a, t, k);
+            PIO_UNROLL(2)
+            for (int i = 0; i < P; i++) c[i][t] = _mm512_dpbf16_ps(c[i][t], w[i], x);
+        }
     }
+    PIO_UNROLL(8)
+    for (int t = 0; t < T; t++)
+        for (int i = 0; i < P; i++) sums[i][t] = c[i][t];
 }
 
 void pio_linear_bf16_gemv_avx512bf16(const void *args, pio_worker *worker) {

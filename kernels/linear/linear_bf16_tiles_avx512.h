@@ -59,7 +59,7 @@ static inline int32_t pio_bf16_block_begin(const pio_bf16_plan *p, int32_t block
 }
 
 /* The two panels of a unit at a block. The last unit's missing panel is its other one once more. */
-static inline void pio_bf16_panels(const pio_bf16_plan *p, int32_t unit, int32_t block, const uint8_t *w[2]) {
+static inline void pio_bf16_unit_panels(const pio_bf16_plan *p, int32_t unit, int32_t block, const uint8_t *w[2]) {
     for (int i = 0; i < 2; i++)
         w[i] = PIO_AT(const uint8_t, p->a->w) + (uint64_t)PIO_MIN(2 * unit + i, p->n_panels - 1) * p->panel_bytes +
                64 * (uint64_t)pio_bf16_block_begin(p, block);
@@ -73,9 +73,9 @@ static inline void pio_bf16_unit_run(const pio_bf16_plan *p, int32_t unit, int32
         pio_bf16_block block = {.next_step = PIO_MAX(1, 64 / (end - first))};
         int32_t begin = pio_bf16_block_begin(p, b);
         block.n_pairs = pio_bf16_block_begin(p, b + 1) - begin;
-        pio_bf16_panels(p, unit, b, block.w);
+        pio_bf16_unit_panels(p, unit, b, block.w);
         bool last = b + 1 == p->n_blocks;
-        pio_bf16_panels(p, last ? next_unit : unit, last ? 0 : b + 1, block.next);
+        pio_bf16_unit_panels(p, last ? next_unit : unit, last ? 0 : b + 1, block.next);
         for (int32_t i = first; i < end; i++) {
             int32_t t0 = pio_tile_begin(&p->x, i), n = pio_tile_begin(&p->x, i + 1) - t0;
             __m512 *tile_sums = sums + (last && p->n_blocks == 1 ? 0 : 2 * (t0 - t_first));
