@@ -7,7 +7,3 @@ int cli_chat(const cli_options *o) {
     (void)o;
     return 2;
 }
-int cli_render(const cli_options *o) {
-    (void)o;
-    return 2;
-}
