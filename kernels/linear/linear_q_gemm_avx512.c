@@ -128,13 +128,14 @@ static void unpack_panel(const uint8_t *panel, const pio_x16_panel *p, uint8_t *
     }
 #define ADD_BLOCK(t)                                                                                                   \
     if (t < n) {                                                                                                       \
-        sums[0][t] = pio_q_add_block(sums[0][t], c##t, scale0, scales[t]);                                             \
-        sums[1][t] = pio_q_add_block(sums[1][t], d##t, scale1, scales[t]);                                             \
+        float *sum0 = sums + 16 * t, *sum1 = sum0 + 16 * TILE_TOKENS;                                                  \
+        _mm512_store_ps(sum0, pio_q_add_block(_mm512_load_ps(sum0), c##t, scale0, scales[t]));                         \
+        _mm512_store_ps(sum1, pio_q_add_block(_mm512_load_ps(sum1), d##t, scale1, scales[t]));                         \
     }
 
-/* sums [2][n] += the products of a block of up to 256 columns. */
+/* sums [2][12] += the products of a block of up to 256 columns with n tokens. */
 static PIO_ALWAYS_INLINE void multiply_block(unit *u, int32_t block, const int8_t *x, const float *scales,
-                                             const int32_t *starts, const int n, __m512 sums[2][TILE_TOKENS]) {
+                                             const int32_t *starts, const int n, float *sums) {
     const uint8_t *w0 = u->codes[0] + (size_t)block * 64 * 64, *w1 = u->codes[1] + (size_t)block * 64 * 64;
     const uint8_t *end = w0 + PIO_MIN(8, u->n_subs - 8 * block) * 512, *next = u->next;
     FOR_TOKENS(START)
@@ -151,18 +152,12 @@ static PIO_ALWAYS_INLINE void multiply_block(unit *u, int32_t block, const int8_
     FOR_TOKENS(ADD_BLOCK)
 }
 
-/* sums [2][n]: the products of a unit with the n tokens of a tile. */
-static PIO_ALWAYS_INLINE void multiply(unit *u, const int8_t *x, const float *scales, const int32_t *starts,
-                                       const int n, __m512 sums[2][TILE_TOKENS]) {
-    for (int t = 0; t < n; t++) sums[0][t] = sums[1][t] = _mm512_setzero_ps();
-    for (int32_t b = 0; 8 * b < u->n_subs; b++, scales += n, starts += n, x += PIO_SCALE_COLUMNS * n)
-        multiply_block(u, b, x, scales, starts, n, sums);
-}
+typedef void (*block_function)(unit *, int32_t, const int8_t *, const float *, const int32_t *, float *);
 
 #define MULTIPLY_N(n)                                                                                                  \
-    static void multiply_##n(unit *u, const int8_t *x, const float *scales, const int32_t *starts,                     \
-                             __m512 sums[2][TILE_TOKENS]) {                                                            \
-        multiply(u, x, scales, starts, n, sums);                                                                       \
+    static void multiply_##n(unit *u, int32_t block, const int8_t *x, const float *scales, const int32_t *starts,      \
+                             float *sums) {                                                                            \
+        multiply_block(u, block, x, scales, starts, n, sums);                                                          \
     }
 MULTIPLY_N(1)
 MULTIPLY_N(2)
@@ -177,8 +172,7 @@ MULTIPLY_N(10)
 MULTIPLY_N(11)
 MULTIPLY_N(12)
 
-static void (*const multiply_tokens[TILE_TOKENS + 1])(unit *, const int8_t *, const float *, const int32_t *,
-                                                      __m512[2][TILE_TOKENS]) = {
+static const block_function multiply_tokens[TILE_TOKENS + 1] = {
     NULL,       multiply_1, multiply_2, multiply_3,  multiply_4,  multiply_5, multiply_6,
     multiply_7, multiply_8, multiply_9, multiply_10, multiply_11, multiply_12};
 
@@ -199,24 +193,45 @@ static bool share_of(int32_t taken, int32_t n_units, int32_t n_tiles, int n_work
 }
 
 static PIO_ALWAYS_INLINE void unit_store(const pio_linear_args *a, int32_t index, int32_t t0, int32_t n, bool swiglu,
-                                         __m512 sums[2][TILE_TOKENS]) {
+                                         const float *sums) {
     int32_t row = index * 2 * PIO_X16_ROWS;
     for (int32_t t = 0; t < n; t++) {
+        __m512 sum0 = _mm512_load_ps(sums + 16 * t), sum1 = _mm512_load_ps(sums + 16 * (TILE_TOKENS + t));
         if (swiglu) {
-            pio_linear_store_swiglu_x16(a, t0 + t, row / 2, sums[0][t], sums[1][t]);
+            pio_linear_store_swiglu_x16(a, t0 + t, row / 2, sum0, sum1);
         } else {
-            pio_linear_store_x16(a, t0 + t, row, sums[0][t]);
-            if (row + PIO_X16_ROWS < a->n_out) pio_linear_store_x16(a, t0 + t, row + PIO_X16_ROWS, sums[1][t]);
+            pio_linear_store_x16(a, t0 + t, row, sum0);
+            if (row + PIO_X16_ROWS < a->n_out) pio_linear_store_x16(a, t0 + t, row + PIO_X16_ROWS, sum1);
         }
     }
 }
 
+/* Brings the lines that unit_store will touch into the second-level cache (rows of y may all fall into the same sets of
+ * the first): stores that miss would hold up the sums of the next tile behind them. */
+static PIO_ALWAYS_INLINE void unit_prefetch(const pio_linear_args *a, int32_t index, int32_t t0, int32_t n,
+                                            bool swiglu) {
+    int32_t column = index * PIO_X16_ROWS * (swiglu ? 1 : 2);
+    for (int32_t t = t0; t < t0 + n; t++) {
+        const float *y = PIO_AT(const float, a->y + (pio_u64)t * (pio_u64)a->y_stride) + column;
+        _mm_prefetch((const char *)y, _MM_HINT_T1);
+        if (!swiglu) _mm_prefetch((const char *)(y + 16), _MM_HINT_T1);
+        if (!a->residual) continue;
+        const float *residual = PIO_AT(const float, a->residual + (pio_u64)t * (pio_u64)a->residual_stride) + column;
+        _mm_prefetch((const char *)residual, _MM_HINT_T1);
+        _mm_prefetch((const char *)(residual + 16), _MM_HINT_T1);
+    }
+}
+
 static PIO_ALWAYS_INLINE void unit_run(const pio_linear_args *a, const tiles *x, const share *s, unit *u, bool swiglu) {
+    float sums[2 * TILE_TOKENS * 16] PIO_ALIGNED(64); /* [2][12][16] */
     for (int32_t i = s->first_tile; i < s->end_tile; i++) {
         int32_t t0 = tile_begin(x, i), n = tile_begin(x, i + 1) - t0;
         int64_t at = (int64_t)t0 * x->n_blocks;
-        __m512 sums[2][TILE_TOKENS];
-        multiply_tokens[n](u, x->codes + at * PIO_SCALE_COLUMNS, x->scales + at, x->starts + at, sums);
+        const int8_t *codes = x->codes + at * PIO_SCALE_COLUMNS;
+        unit_prefetch(a, s->unit, t0, n, swiglu);
+        for (int t = 0; t < 2 * TILE_TOKENS; t++) _mm512_store_ps(sums + 16 * t, _mm512_setzero_ps());
+        for (int32_t b = 0; b < x->n_blocks; b++, at += n, codes += PIO_SCALE_COLUMNS * n)
+            multiply_tokens[n](u, b, codes, x->scales + at, x->starts + at, sums);
         unit_store(a, s->unit, t0, n, swiglu, sums);
     }
 }
