@@ -35,12 +35,11 @@ bool case_guards_are_whole(const case_memory *memory) {
 }
 
 int case_block_add(pio_case_builder *b, case_kind kind, int64_t bytes) {
-    if (b->n_blocks == CASE_MAX_BLOCKS) b->out_of_memory = true;
-    if (b->out_of_memory) return 0;
+    if (b->n_blocks == CASE_MAX_BLOCKS) longjmp(b->abandoned, 1);
     case_block *block = &b->blocks[b->n_blocks];
     *block = (case_block){.kind = kind, .parent = -1};
     if (!case_memory_make(&block->reference, PIO_MAX(1, bytes), kind == CASE_OUTPUT ? CASE_POISON : 0))
-        b->out_of_memory = true;
+        longjmp(b->abandoned, 1);
     return b->n_blocks++;
 }
 
@@ -59,12 +58,18 @@ void case_builder_init(pio_case_builder *b, const pio_row *row, uint64_t seed, b
     b->call.op = row->op;
 }
 
+pio_status case_describe(pio_case_builder *b, bool (*make_case)(pio_case_builder *, int), int index, pio_error *error) {
+    if (setjmp(b->abandoned)) return pio_fail(error, PIO_OUT_OF_MEMORY, "not enough memory to try a kernel");
+    return make_case(b, index) ? PIO_OK : PIO_NOT_FOUND;
+}
+
 void case_builder_free(pio_case_builder *b) {
     for (int i = 0; i < b->n_blocks; i++) {
         case_memory_free(&b->blocks[i].reference);
         case_memory_free(&b->blocks[i].row);
         case_memory_free(&b->blocks[i].before);
     }
+    case_memory_free(&b->values);
 }
 
 /* ---- numbers ---- */
@@ -128,14 +133,13 @@ static pio_operand *set_out(pio_case_builder *b, int out, int block) {
 static pio_addr live_count(pio_case_builder *b, int32_t bound, int32_t live) {
     if (bound == live && pio_case_uniform(b, 2)) return 0; /* all rows live, said by no address */
     int block = case_block_add(b, CASE_WORDS, sizeof live);
-    if (!b->out_of_memory) memcpy(b->blocks[block].reference.data, &live, sizeof live);
+    memcpy(b->blocks[block].reference.data, &live, sizeof live);
     return (pio_addr)block + 1;
 }
 
 void pio_case_acts(pio_case_builder *b, int in, int32_t bound, int32_t live, int32_t cols, float scale) {
     int64_t stride = pio_encoding_stride(PIO_ENC_F32, cols);
     int block = case_block_add(b, CASE_ACTS, stride * bound);
-    if (b->out_of_memory) return;
     case_block *added = &b->blocks[block];
     added->rows = bound;
     added->live = live;
@@ -155,7 +159,6 @@ void pio_case_acts(pio_case_builder *b, int in, int32_t bound, int32_t live, int
 
 void pio_case_weight(pio_case_builder *b, int in, int32_t rows, int32_t cols, float scale) {
     int block = case_block_add(b, CASE_WEIGHT, (int64_t)sizeof(float) * rows * cols);
-    if (b->out_of_memory) return;
     float *w = (float *)b->blocks[block].reference.data;
     b->blocks[block].rows = rows;
     b->blocks[block].cols = cols;
@@ -166,7 +169,7 @@ void pio_case_weight(pio_case_builder *b, int in, int32_t rows, int32_t cols, fl
 float *pio_case_vector(pio_case_builder *b, int in, int32_t n, float mean, float scale) {
     int block = case_block_add(b, CASE_WORDS, (int64_t)sizeof(float) * n);
     float *x = (float *)b->blocks[block].reference.data;
-    for (int32_t i = 0; i < n && !b->out_of_memory; i++) x[i] = mean + scale * pio_case_gaussian(b);
+    for (int32_t i = 0; i < n; i++) x[i] = mean + scale * pio_case_gaussian(b);
     *set_in(b, in, block) =
         (pio_operand){.address = (pio_addr)block + 1, .rows = 1, .cols = n, .stride = 4 * (int64_t)n};
     return x;
@@ -192,7 +195,6 @@ void pio_case_cache(pio_case_builder *b, int in, int32_t pages) {
     b->geometry = (pio_kv_geometry){attrs->n_kv_heads, attrs->head_dim, attrs->page_tokens};
     b->cache_pages = pages;
     int block = case_block_add(b, CASE_CACHE, (int64_t)pio_kv_bytes(PIO_LAYOUT_KV_F32, &b->geometry, pages));
-    if (b->out_of_memory) return;
     memset(b->blocks[block].reference.data, CASE_POISON, (size_t)b->blocks[block].reference.bytes);
     *set_in(b, in, block) =
         (pio_operand){.address = (pio_addr)block + 1, .cols = 2 * attrs->n_kv_heads * attrs->head_dim};
@@ -201,7 +203,6 @@ void pio_case_cache(pio_case_builder *b, int in, int32_t pages) {
 void pio_case_output(pio_case_builder *b, int out, int32_t bound, int32_t live, int32_t cols) {
     int64_t stride = pio_encoding_stride(PIO_ENC_F32, cols);
     int block = case_block_add(b, CASE_OUTPUT, stride * bound);
-    if (b->out_of_memory) return;
     b->blocks[block].rows = bound;
     b->blocks[block].live = live;
     b->blocks[block].cols = cols;
@@ -216,9 +217,8 @@ void pio_case_output(pio_case_builder *b, int out, int32_t bound, int32_t live, 
 void pio_case_output_encoding(pio_case_builder *b, int out, pio_encoding encoding) {
     case_block *block = &b->blocks[b->out_block[out]];
     const int64_t stride = pio_encoding_stride(encoding, block->cols);
-    if (b->out_of_memory) return;
     case_memory_free(&block->reference);
-    if (!case_memory_make(&block->reference, stride * block->rows, CASE_POISON)) b->out_of_memory = true;
+    if (!case_memory_make(&block->reference, stride * block->rows, CASE_POISON)) longjmp(b->abandoned, 1);
     b->call.out[out].encoding = encoding;
     b->call.out[out].stride = stride;
     b->out_exact_encoding[out] = true;
@@ -226,7 +226,7 @@ void pio_case_output_encoding(pio_case_builder *b, int out, pio_encoding encodin
 
 void pio_case_output_words(pio_case_builder *b, int out, int64_t bytes) {
     int block = case_block_add(b, CASE_OUTPUT, bytes);
-    if (!b->out_of_memory) b->blocks[block].written = true;
+    b->blocks[block].written = true;
     b->out_words[out] = true;
     set_out(b, out, block);
 }
@@ -272,7 +272,6 @@ void pio_case_step(pio_case_builder *b, const pio_case_sequence *sequences, int 
     int32_t *cache_rows = step_part(b, CACHE_ROWS, 4 * (int64_t)bound),
             *pages = step_part(b, PAGES, 4 * (int64_t)n_pages);
     pio_step_sequence *out = step_part(b, SEQUENCES, (int64_t)sizeof *out * n_sequences);
-    if (b->out_of_memory) return;
     shuffle_pages(b, pages, n_pages);
     for (int32_t i = 0; i < bound; i++) cache_rows[i] = i % page_tokens; /* padding: page 0 */
     for (int i = 0; i < n_sequences; i++) {

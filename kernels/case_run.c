@@ -158,7 +158,10 @@ static bool make_block(pio_case_builder *b, int index, pio_encoding written) {
 }
 
 static bool make_sides(pio_case_builder *b, pio_encoding written) {
+    int64_t widest = 2 * (int64_t)b->geometry.n_kv_heads * b->geometry.head_dim;
     b->reference_call = b->row_call = b->call;
+    for (int i = 0; i < b->n_blocks; i++) widest = PIO_MAX(widest, b->blocks[i].cols);
+    if (!case_memory_make(&b->values, 2 * (int64_t)sizeof(float) * PIO_MAX(1, widest), 0)) return false;
     for (int i = 0; i < b->n_blocks; i++)
         if (!make_block(b, i, written)) return false;
     resolve_call(b, &b->reference_call, false);
@@ -310,16 +313,14 @@ static int64_t written_bytes(pio_encoding encoding, int32_t cols) {
 static bool compare_acts(const pio_case_builder *b, int out, const case_block *block, pio_case_result *result) {
     const pio_operand *of_row = &b->row_call.out[out], *of_reference = &b->reference_call.out[out];
     const int64_t used = written_bytes(of_row->encoding, block->cols);
-    float *x = malloc(2 * sizeof *x * (size_t)block->cols), *reference = x + block->cols;
+    float *x = (float *)b->values.data, *reference = x + block->cols;
     error_sum sum = {0};
-    if (!x) return wrong(result, "no memory to compare");
     for (int32_t t = 0; t < block->live; t++) {
         pio_decode_row(of_row->encoding, block->row.data + t * of_row->stride, block->cols, x);
         pio_decode_row(of_reference->encoding, block->reference.data + t * of_reference->stride, block->cols,
                        reference);
         add_row(&sum, x, reference, block->cols);
     }
-    free(x);
     for (int32_t t = 0; t < block->rows; t++) {
         int64_t from = t * of_row->stride + (t < block->live ? used : 0), n = (t + 1) * of_row->stride - from;
         if (memcmp(block->row.data + from, block->before.data + from, (size_t)n))
@@ -335,9 +336,8 @@ static bool compare_cache(const pio_case_builder *b, const case_block *block, pi
     const pio_step_counts *counts = (const pio_step_counts *)b->blocks[b->step_blocks[0]].reference.data;
     const int32_t *cache_rows = (const int32_t *)b->blocks[b->step_blocks[3]].reference.data;
     const pio_layout layout = b->under_test->layout;
-    float *x = malloc(4 * sizeof *x * (size_t)n), *reference = x + 2 * n;
+    float *x = (float *)b->values.data, *reference = x + 2 * n;
     error_sum sum = {0};
-    if (!x) return wrong(result, "no memory to compare");
     for (int32_t t = 0; t < counts->n_tokens; t++) {
         pio_kv_read_row(layout, &b->geometry, block->row.data, cache_rows[t], x, x + n);
         pio_kv_read_row(PIO_LAYOUT_KV_F32, &b->geometry, block->reference.data, cache_rows[t], reference,
@@ -346,7 +346,6 @@ static bool compare_cache(const pio_case_builder *b, const case_block *block, pi
         pio_kv_read_row(layout, &b->geometry, block->before.data, cache_rows[t], x, x + n);
         pio_kv_write_row(layout, &b->geometry, block->row.data, cache_rows[t], x, x + n);
     }
-    free(x);
     /* With the step's own rows as they were, everything but page 0 must be as before. NaN rows are not restored bit by
      * bit, so they are compared as poison against poison by value. */
     const int64_t page = (int64_t)(pio_kv_bytes(layout, &b->geometry, 2) - pio_kv_bytes(layout, &b->geometry, 1));
@@ -394,10 +393,10 @@ static bool compare(const pio_case_builder *b, pio_case_result *result) {
  * cost more than most cases do. PIO_NOT_FOUND: there is no such case. */
 static pio_status takes_rows(const pio_row *row, int index, pio_case_builder *b, bool *takes, pio_error *error) {
     case_builder_init(b, row, 1, true);
-    pio_status status = pio_op_get(row->op)->make_case(b, index) ? PIO_OK : PIO_NOT_FOUND;
+    pio_status status = case_describe(b, pio_op_get(row->op)->make_case, index, error);
     *takes = b->call.in[0].rows >= row->min_rows && b->call.in[0].rows <= row->max_rows;
     case_builder_free(b);
-    return b->out_of_memory ? pio_fail_memory(error, "a case", 0) : status;
+    return status;
 }
 
 static bool is_served(const pio_case_builder *b) {
@@ -407,7 +406,7 @@ static bool is_served(const pio_case_builder *b) {
 /* Makes both sides, runs both and compares. */
 static pio_status try_case(pio_case_builder *b, int n_workers, pio_encoding written, char *scratch,
                            pio_case_result *result, pio_error *error) {
-    if (b->out_of_memory || !make_sides(b, written)) return pio_fail_memory(error, "a case", 0);
+    if (!make_sides(b, written)) return pio_fail(error, PIO_OUT_OF_MEMORY, "not enough memory to try a kernel");
     snprintf(result->name, sizeof result->name, "%s", b->name);
     b->reference_call.n_workers = b->row_call.n_workers = n_workers;
     if (!is_served(b)) return PIO_OK;
@@ -417,7 +416,9 @@ static pio_status try_case(pio_case_builder *b, int n_workers, pio_encoding writ
     run_reference(b, &workers);
     memset(scratch, CASE_POISON, PIO_WORKER_SCRATCH_BYTES);
     pio_error failed = {0};
-    if (run_row(b, &workers, &failed))
+    pio_status status = run_row(b, &workers, &failed);
+    if (status == PIO_OUT_OF_MEMORY) return pio_fail(error, status, "%s", failed.text); /* no fault of the row's */
+    if (status)
         wrong(result, "%.400s", failed.text);
     else
         compare(b, result);
@@ -434,8 +435,8 @@ pio_status pio_case_run(const pio_row *row, int index, uint64_t seed, int n_work
     if (!status) status = takes_rows(row, index, b, &takes, error);
     if (!status && takes) {
         case_builder_init(b, row, seed, false);
-        pio_op_get(row->op)->make_case(b, index);
-        status = try_case(b, n_workers, written, scratch, result, error);
+        status = case_describe(b, pio_op_get(row->op)->make_case, index, error);
+        if (!status) status = try_case(b, n_workers, written, scratch, result, error);
         case_builder_free(b);
     }
     free(b);
@@ -453,10 +454,9 @@ pio_status pio_case_time(const pio_row *row, bool (*describe)(pio_case_builder *
     pio_status status = b && workers.scratch ? PIO_OK : pio_fail_memory(error, "a case", sizeof *b + scratch_bytes);
     if (!status) {
         case_builder_init(b, row, 1, false);
-        if (!describe(b, index))
-            status = PIO_NOT_FOUND;
-        else if (b->out_of_memory || !make_sides(b, PIO_ENC_F32))
-            status = pio_fail_memory(error, "a case", 0);
+        status = case_describe(b, describe, index, error);
+        if (!status && !make_sides(b, PIO_ENC_F32))
+            status = pio_fail(error, PIO_OUT_OF_MEMORY, "not enough memory to try a kernel");
         snprintf(result->name, sizeof result->name, "%s", b->name);
         b->row_call.n_workers = workers.n;
         const int32_t rows = b->call.in[0].rows;

@@ -2,6 +2,8 @@
 #ifndef PIO_KERNELS_CASE_STATE_H
 #define PIO_KERNELS_CASE_STATE_H
 
+#include <setjmp.h>
+
 #include "kernels/case.h"
 #include "kernels/kv_cache/kv_cache.h"
 
@@ -31,6 +33,7 @@ struct pio_case_builder {
     pio_call reference_call, row_call;
     case_block blocks[CASE_MAX_BLOCKS];
     int n_blocks;
+    case_memory values; /* float32, for comparing: two rows of the widest operand, keys and values included */
     int in_block[PIO_MAX_IN], out_block[PIO_MAX_OUT];      /* -1: absent */
     int out_cache[PIO_MAX_OUT], out_in_place[PIO_MAX_OUT]; /* the input that the output is, -1: none */
     bool out_words[PIO_MAX_OUT], out_exact_encoding[PIO_MAX_OUT];
@@ -41,9 +44,14 @@ struct pio_case_builder {
     double tolerance;
     const char *reason;
     char name[128];
-    bool sizes_only; /* the large operands stay zero: only the call's shape is looked at */
-    bool out_of_memory;
+    bool sizes_only;   /* the large operands stay zero: only the call's shape is looked at */
+    jmp_buf abandoned; /* where a description that finds no memory ends */
 };
+
+/* Describes case `index`: PIO_NOT_FOUND where there is none. Descriptions hold nothing but the builder's blocks, so
+ * that they need not look for memory that is missing: the builder's functions then do not return to them. */
+pio_status case_describe(pio_case_builder *builder, bool (*make_case)(pio_case_builder *, int), int index,
+                         pio_error *error);
 
 /* A new block; its number. Reference memory is zeroed (inputs) or poisoned (outputs). */
 int case_block_add(pio_case_builder *builder, case_kind kind, int64_t bytes);

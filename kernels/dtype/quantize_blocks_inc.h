@@ -31,7 +31,7 @@ typedef struct groups {
 /* What a search found: a scale (bf16) a block, a sub-scale a group, the error of the block. */
 typedef struct found {
     float scale[BLOCKS];
-    int32_t sub[LANES];
+    int32_t sub[LANES] PIO_ALIGNED(64); /* loaded whole */
     uint32_t error[BLOCKS];
 } found;
 

@@ -56,11 +56,10 @@ static float adjusted_logit(const pio_sample_slot *slot, float x, pio_i32 id) {
     return x;
 }
 
-static pio_i32 draw(const pio_sample_slot *slot, const float *logits, pio_i32 vocab, uint32_t position) {
-    candidate *all = malloc(sizeof *all * (size_t)vocab);
+static pio_i32 draw(const pio_sample_slot *slot, const float *logits, pio_i32 vocab, uint32_t position,
+                    candidate *all) {
     float best = -INFINITY;
     pio_i32 token = -1, n = vocab;
-    if (!all) return -1;
     for (pio_i32 i = 0; i < vocab; i++) {
         float x = adjusted_logit(slot, logits[i], i);
         all[i] = (candidate){x, i};
@@ -90,21 +89,25 @@ static pio_i32 draw(const pio_sample_slot *slot, const float *logits, pio_i32 vo
             if ((rest -= all[i].p) < 0) break;
         }
     }
-    free(all);
     return token;
 }
 
 void pio_sample_ref(const void *args, pio_worker *worker) {
     const pio_sample_args *a = args;
     const pio_i32 rows = a->live ? *PIO_AT(const pio_i32, a->live) : a->rows;
+    const size_t bytes = sizeof(candidate) * (size_t)a->vocab;
+    /* Small vocabularies, those of the self-test, need no memory that might be missing. */
+    candidate *larger = bytes > worker->scratch_bytes ? malloc(bytes) : NULL, *all = larger ? larger : worker->scratch;
+    if (bytes > worker->scratch_bytes && !larger) return;
     for (pio_i32 o = worker->index; o < rows; o += worker->n_workers) {
         const pio_step_draw *d = PIO_AT(const pio_step_draw, a->draws) + o;
         if (d->slot < 0) continue;
         pio_sample_slot *slot = PIO_AT(pio_sample_slot, a->slots) + d->slot;
         const float *logits = PIO_AT(const float, a->logits + (pio_u64)o * (pio_u64)a->stride);
-        const pio_i32 token = draw(slot, logits, a->vocab, (uint32_t)d->position);
+        const pio_i32 token = draw(slot, logits, a->vocab, (uint32_t)d->position, all);
         PIO_AT(pio_i32, a->ring)[d->ring] = token;
         slot->last_token = PIO_MAX(0, token);
         if (token >= 0 && slot->counts) PIO_AT(uint16_t, slot->counts)[token]++;
     }
+    free(larger);
 }

@@ -1,0 +1,169 @@
+/* Decoding allocates nothing; and while a device is opened, a model loaded and its first steps are run, every
+ * allocation may fail and the answer is a sentence (a sanitizer's leak check sees what is left behind). */
+#include "tests/support/test.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/step.h"
+#include "tests/support/failing_memory.h"
+#include "tests/support/random.h"
+#include "tests/support/temp_dir.h"
+
+#define TINY PIO_SOURCE_DIR "/assets/tiny/qwen3_4b_instruct_2507"
+
+enum { PROMPT = 5 };
+
+static pio_status open_model(const char *directory, const pio_engine_options *options, pio_model **model,
+                             pio_error *error) {
+    pio_status status = pio_model_open(directory, options, model, error);
+    if (!status) status = pio_model_load(*model, error);
+    if (status) {
+        pio_model_close(*model);
+        *model = NULL;
+    }
+    return status;
+}
+
+/* Feeds n tokens behind `context`, draws nothing, and waits for the last one's logits. */
+static pio_status step(pio_model *model, const int32_t *ids, int32_t n, int32_t context, pio_error *error) {
+    static const int32_t pages[] = {1, 2};
+    uint64_t number;
+    const pio_step_item item = {ids, n, context, pages, PIO_CEIL_DIV(context + n, model->spec.page_tokens)};
+    const pio_step_out out = {.row = n - 1, .slot = -1};
+    pio_status status = pio_step_body(model, &item, 1, error);
+    if (!status) status = pio_step_head(model, &out, 1, &number, error);
+    return status ? status : pio_step_wait(model, number, error);
+}
+
+static void random_ids(test_random *random, const pio_model *model, int32_t *ids, int n) {
+    for (int i = 0; i < n; i++) ids[i] = (int32_t)test_random_below(random, (uint64_t)model->config.common.vocab_size);
+}
+
+static void decoding_allocates_nothing(void **state) {
+    (void)state;
+    static const struct {
+        pio_dtype weights;
+        bool compute_f32;
+    } modes[] = {{PIO_DTYPE_BF16, false}, {PIO_DTYPE_Q8, false}, {PIO_DTYPE_Q4, false}, {PIO_DTYPE_BF16, true}};
+    test_random random = test_random_begin("decoding_allocates_nothing");
+    for (size_t mode = 0; mode < PIO_COUNT(modes); mode++) {
+        enum { STEPS = 70 }; /* past the end of a page */
+        const pio_engine_options options = {.backend = PIO_AUTO,
+                                            .device = PIO_AUTO,
+                                            .n_threads = 3,
+                                            .weights = modes[mode].weights,
+                                            .compute_f32 = modes[mode].compute_f32,
+                                            .context = 128};
+        pio_error error = {0};
+        pio_model *model;
+        int32_t ids[PROMPT + STEPS];
+        long before = atomic_load(&failing_memory_calls);
+        if (open_model(TINY, &options, &model, &error)) fail_msg("%s", error.text);
+        assert_true(atomic_load(&failing_memory_calls) - before >
+                    100); /* else the linker did not send the calls here */
+        random_ids(&random, model, ids, PROMPT + STEPS);
+        assert_int_equal(step(model, ids, PROMPT, 0, &error), PIO_OK);
+        before = atomic_load(&failing_memory_calls);
+        for (int i = 0; i < STEPS; i++) assert_int_equal(step(model, ids + PROMPT + i, 1, PROMPT + i, &error), PIO_OK);
+        assert_int_equal(atomic_load(&failing_memory_calls) - before, 0);
+        pio_model_close(model);
+    }
+}
+
+/* ---- failures ---- */
+
+static void every_failure_to_open_a_device_is_a_status(void **state) {
+    (void)state;
+    const pio_driver *driver;
+    char why[256];
+    for (int i = 0; (driver = pio_driver_at(i)); i++) {
+        if (!driver->count(why, sizeof why)) continue;
+        pio_status status = PIO_OUT_OF_MEMORY;
+        for (long n = 0; status; n++) {
+            pio_error error = {0};
+            pio_device *device;
+            failing_memory_left = n;
+            status = pio_device_create(driver, 0, &(pio_driver_options){.n_threads = 4}, &device, &error);
+            failing_memory_left = -1;
+            assert_true(n < 100 && (!status || status == PIO_OUT_OF_MEMORY));
+            assert_int_equal(status == PIO_OK, device != NULL);
+            assert_int_equal(status != PIO_OK, strlen(error.text) > 0);
+            assert_true(n > 0 || status);
+            pio_device_destroy(device);
+        }
+    }
+}
+
+/* Opens, loads and runs two steps, the first of two tokens. */
+static pio_status run_once(const char *directory, const pio_engine_options *options, pio_error *error) {
+    static const int32_t ids[] = {3, 1, 4};
+    pio_model *model;
+    pio_status status = open_model(directory, options, &model, error);
+    if (!status) status = step(model, ids, 2, 0, error);
+    if (!status) status = step(model, ids + 2, 1, 2, error);
+    pio_model_close(model);
+    return status;
+}
+
+/* Tries runs in which allocation n fails, alone or with all after it, for n = first, first + stride, ... */
+static void fail_all(const char *directory, const pio_engine_options *options, long first, long stride) {
+    for (int once = 0; once < 2; once++) {
+        pio_status status = PIO_OUT_OF_MEMORY;
+        long n = first, failed = 0;
+        failing_memory_once = once;
+        for (; status; n += stride) {
+            pio_error error = {0};
+            const long before = atomic_load(&failing_memory_failures);
+            failing_memory_left = n;
+            status = run_once(directory, options, &error);
+            failing_memory_left = -1;
+            if (status && status != PIO_OUT_OF_MEMORY) fail_msg("allocation %ld: %s", n, error.text);
+            if (status) assert_true(strlen(error.text) > 0);
+            if (!status && atomic_load(&failing_memory_failures) > before)
+                fail_msg("allocation %ld failed and nobody noticed", n);
+            failed += status != PIO_OK;
+        }
+        print_message("%ld failures of %ld allocations\n", failed, n);
+        assert_true(failed > 20);
+    }
+    failing_memory_once = false;
+}
+
+static void every_failure_of_a_small_model_is_a_status(void **state) {
+    (void)state;
+    static const char config[] =
+        "{\"model_type\": \"qwen3\", \"vocab_size\": 64, \"hidden_size\": 64, \"intermediate_size\": 96, "
+        "\"num_hidden_layers\": 1, \"num_attention_heads\": 2, \"num_key_value_heads\": 1, \"head_dim\": 32, "
+        "\"max_position_embeddings\": 256, \"tie_word_embeddings\": true, \"rope_theta\": 1000000}";
+    char *directory = temp_dir_make();
+    temp_dir_write(directory, "config.json", config, sizeof config - 1);
+    const pio_engine_options options = {.backend = PIO_BACKEND_CPU,
+                                        .device = PIO_AUTO,
+                                        .n_threads = 2,
+                                        .weights = PIO_DTYPE_Q8,
+                                        .chunk = 2,
+                                        .dummy_weights = true};
+    fail_all(directory, &options, 0, 1);
+    temp_dir_remove(directory);
+}
+
+static void failures_of_a_checkpoint_are_a_status(void **state) {
+    (void)state;
+    test_random random = test_random_begin("failures_of_a_checkpoint_are_a_status");
+    const pio_engine_options options = {
+        .backend = PIO_BACKEND_CPU, .device = PIO_AUTO, .n_threads = 2, .weights = PIO_DTYPE_Q4, .chunk = 2};
+    enum { STRIDE = 29 };
+    fail_all(TINY, &options, (long)test_random_below(&random, STRIDE), STRIDE);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(decoding_allocates_nothing),
+        cmocka_unit_test(every_failure_to_open_a_device_is_a_status),
+        cmocka_unit_test(every_failure_of_a_small_model_is_a_status),
+        cmocka_unit_test(failures_of_a_checkpoint_are_a_status),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
