@@ -75,13 +75,15 @@ void pio_engine_destroy(pio_engine *engine) {
 pio_status pio_engine_create(pio_model *model, pio_engine **out, pio_error *error) {
     *out = NULL;
     const int32_t n = model->options.max_sequences;
+    pio_status status = pio_model_check_computes(model, error);
+    if (status) return status;
     if (n > PIO_MAX_SLOTS)
         return pio_fail(error, PIO_LIMIT, "%d sequences at once are more than the %d that are possible", n,
                         PIO_MAX_SLOTS);
     pio_engine *engine = calloc(1, sizeof *engine);
     if (!engine) return pio_fail_memory(error, "the engine", sizeof *engine);
     engine->lag = model->chosen.caps.asynchronous ? MAX_LAG : 1;
-    pio_status status = pio_pages_create(model->n_pages, model->spec.page_tokens, &engine->pages, error);
+    status = pio_pages_create(model->n_pages, model->spec.page_tokens, &engine->pages, error);
     if (!status) status = pio_slots_create(model, &engine->slots, error);
     if (!status) engine->sequences = calloc((size_t)n, sizeof *engine->sequences);
     for (int32_t i = 0; engine->sequences && i < n; i++) {
