@@ -35,20 +35,17 @@ typedef struct pio_answer {
     void *user;
 
     /* Set by the run. */
-    char *text; /* all of it; freed by pio_answer_free */
-    size_t text_bytes;
-    int32_t n_prompt;
+    pio_text text;       /* all of it; freed by pio_answer_free */
     pio_request request; /* counts, times and the reason of the end */
 } pio_answer;
 
 void pio_answer_free(pio_answer *answer);
 
-/* The prompt of a chat: {"messages": [...], ...} through the template, then the tokenizer. The caller frees *ids. */
-pio_status pio_speaker_render(const pio_speaker *speaker, json_t *input, int32_t **ids, int32_t *n_ids,
-                              pio_error *error);
+/* The prompt of a chat: {"messages": [...], ...} through the template, then the tokenizer; appended to *ids. */
+pio_status pio_speaker_render(const pio_speaker *speaker, json_t *input, pio_token_ids *ids, pio_error *error);
 
 /* Continues the prompts, all together. */
-pio_status pio_speaker_run(pio_speaker *speaker, const int32_t *const *prompts, const int32_t *n_prompts,
-                           pio_answer *answers, int32_t n, bool (*cancelled)(void *), void *user, pio_error *error);
+pio_status pio_speaker_run(pio_speaker *speaker, const pio_token_ids *prompts, pio_answer *answers, int32_t n,
+                           bool (*cancelled)(void *), void *user, pio_error *error);
 
 #endif

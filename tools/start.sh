@@ -10,7 +10,7 @@ cmake --build build
 echo
 echo '$ build/inference-pio devices'
 build/inference-pio devices
-for question in "What is 47 + 38?" "Sort: 9 2 7 4 1"; do
+for question in "What is 47 + 38?" "Arrange 9, 2, 700, 41 in ascending order."; do
     echo
     echo "\$ build/inference-pio run qwen3_4b_instruct_2507 \"$question\""
     build/inference-pio run qwen3_4b_instruct_2507 "$question"

@@ -1,0 +1,130 @@
+#include "engine/answer.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/stops.h"
+#include "text/utf8.h"
+
+void pio_speaker_destroy(pio_speaker *speaker) {
+    if (!speaker) return;
+    pio_engine_destroy(speaker->engine);
+    pio_tokenizer_close(speaker->tokenizer);
+    pio_chat_template_free(speaker->chat);
+    free(speaker);
+}
+
+pio_status pio_speaker_create(pio_model *model, pio_speaker **out, pio_error *error) {
+    *out = NULL;
+    pio_speaker *speaker = calloc(1, sizeof *speaker);
+    if (!speaker) return pio_fail_memory(error, "the speaker", sizeof *speaker);
+    pio_status status = pio_tokenizer_open(model->directory, &speaker->tokenizer, error);
+    if (!status)
+        status = pio_sampling_read(model->directory, &speaker->sampling, speaker->end_ids, PIO_MAX_END_IDS,
+                                   &speaker->n_end_ids, error);
+    if (!status) {
+        status = pio_chat_template_open(model->directory, &speaker->chat, error);
+        if (status == PIO_NOT_FOUND) status = PIO_OK; /* needed only to render, which then says so */
+    }
+    if (!status) status = pio_engine_create(model, &speaker->engine, error);
+    if (status) {
+        pio_speaker_destroy(speaker);
+        return status;
+    }
+    *out = speaker;
+    return PIO_OK;
+}
+
+pio_status pio_speaker_render(const pio_speaker *speaker, json_t *input, pio_token_ids *ids, pio_error *error) {
+    if (!speaker->chat)
+        return pio_fail(error, PIO_NOT_FOUND,
+                        "'%s' has no chat template: add chat_template.jinja from the published checkpoint",
+                        pio_engine_model(speaker->engine)->directory);
+    pio_text text = {0};
+    pio_status status = pio_chat_template_render(speaker->chat, input, &text, error);
+    if (!status) status = pio_tokenizer_encode(speaker->tokenizer, text.bytes, text.n_bytes, ids, error);
+    pio_text_free(&text);
+    return status;
+}
+
+/* What one answer is made with: tokens become bytes, bytes whole characters, and characters leave once no stop string
+ * can begin in them. */
+typedef struct stream {
+    const pio_speaker *speaker;
+    pio_answer *answer;
+    pio_utf8_gate gate;
+    pio_text text;  /* all characters so far */
+    size_t n_given; /* bytes of them that were handed out */
+    bool stopped;
+    pio_status status;
+    pio_error error;
+} stream;
+
+static bool give(stream *s, size_t until) {
+    const pio_answer *answer = s->answer;
+    size_t n = until - s->n_given;
+    const char *from = s->text.bytes + s->n_given;
+    s->n_given = until;
+    return !n || !answer->on_text || answer->on_text(answer->user, from, n);
+}
+
+static bool on_token(void *user, int32_t token) {
+    stream *s = user;
+    size_t bytes, looked_at = s->n_given;
+    const char *piece = pio_tokenizer_token_bytes(s->speaker->tokenizer, token, &bytes);
+    s->status = pio_utf8_gate_push(&s->gate, piece, bytes, &s->text, &s->error);
+    if (s->status) return false;
+    size_t safe = pio_stops_safe(s->text.bytes + looked_at, s->text.n_bytes - looked_at, s->answer->stops,
+                                 s->answer->n_stops, &s->stopped);
+    bool go_on = give(s, looked_at + safe);
+    if (s->stopped) s->text.n_bytes = s->n_given;
+    return go_on && !s->stopped;
+}
+
+static pio_status finish(stream *s, pio_error *error) {
+    if (!s->status && !s->stopped) {
+        s->status = pio_utf8_gate_finish(&s->gate, &s->text, &s->error);
+        if (!s->status) give(s, s->text.n_bytes);
+    }
+    if (s->status) {
+        if (error) *error = s->error;
+        return s->status;
+    }
+    s->answer->text = s->text;
+    s->text = (pio_text){0};
+    return PIO_OK;
+}
+
+pio_status pio_speaker_run(pio_speaker *speaker, const pio_token_ids *prompts, pio_answer *answers, int32_t n,
+                           bool (*cancelled)(void *), void *user, pio_error *error) {
+    stream *streams = calloc((size_t)n + 1, sizeof *streams);
+    pio_request **requests = calloc((size_t)n + 1, sizeof *requests);
+    pio_status status =
+        streams && requests ? PIO_OK : pio_fail_memory(error, "the answers", sizeof *streams * (size_t)n);
+    for (int32_t i = 0; i < n && !status; i++) {
+        answers[i].request = (pio_request){.prompt = prompts[i].items,
+                                           .n_prompt = prompts[i].n_items,
+                                           .sampling = answers[i].sampling,
+                                           .max_tokens = answers[i].max_tokens,
+                                           .end_ids = speaker->end_ids,
+                                           .n_end_ids = speaker->n_end_ids,
+                                           .on_token = on_token,
+                                           .user = &streams[i]};
+        streams[i] = (stream){.speaker = speaker, .answer = &answers[i]};
+        requests[i] = &answers[i].request;
+        status = pio_sampling_check(&answers[i].sampling, pio_engine_model(speaker->engine)->config.common.vocab_size,
+                                    error);
+    }
+    if (!status) status = pio_engine_run(speaker->engine, requests, n, cancelled, user, error);
+    for (int32_t i = 0; i < n && streams; i++) {
+        if (!status) status = finish(&streams[i], error);
+        pio_text_free(&streams[i].text);
+    }
+    free(streams);
+    free(requests);
+    return status;
+}
+
+void pio_answer_free(pio_answer *answer) {
+    pio_text_free(&answer->text);
+}
