@@ -83,21 +83,20 @@ def check_link(project, document, target):
 
 
 def check_document(project, document):
-    fenced = False
-    for number, line in enumerate((ROOT / document).read_text().split("\n"), 1):
-        if line.lstrip().startswith("```"):
-            fenced = not fenced
-            continue
-        wrong = []
+    text = (ROOT / document).read_text()
+    outside, fenced, wrong = [], False, []
+    for number, line in enumerate(text.split("\n"), 1):
+        fence = line.lstrip().startswith("```")
+        fenced ^= fence
+        outside.append("" if fence or fenced else line)
         if fenced:
-            wrong += [f"there is no {p}" for p in IN_FENCES.findall(line) if not project.has(p.rstrip("."))]
-        else:
-            for target in LINK.findall(line):
-                wrong += check_link(project, document, target)
-            for text in SPAN.findall(line):
-                wrong += check_span(project, document, text)
-        for what in wrong:
-            yield f"{document}:{number}: {what}"
+            wrong += [(number, f"there is no {p}") for p in IN_FENCES.findall(line) if not project.has(p.rstrip("."))]
+    text = "\n".join(outside)
+    for pattern, check in ((LINK, check_link), (SPAN, check_span)):
+        for found in pattern.finditer(text):
+            number = text.count("\n", 0, found.start()) + 1
+            wrong += [(number, what) for what in check(project, document, found[1])]
+    return [f"{document}:{number}: {what}" for number, what in sorted(wrong)]
 
 
 def main():
