@@ -109,8 +109,10 @@ bool pio_added_tokens_next(const pio_added_tokens *added, bool normalized, const
             if (!holds(&added->spaces, text + last)) break;
             begin = last;
         }
+        if (token->lstrip && begin < from) begin = from; /* the token before took its beginning along */
         while (token->rstrip && end < n_bytes && holds(&added->spaces, text + end))
             end += pio_utf8_length((unsigned char)text[end]);
+        if (begin >= end) continue;
         *match = (pio_added_match){begin, end, index};
         return true;
     }

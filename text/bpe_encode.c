@@ -125,19 +125,24 @@ static pio_status split_characters(const pio_bpe *bpe, pio_bpe_scratch *scratch,
     pio_text spelt = {0};
     pio_status status = PIO_OK;
     for (size_t i = 0; i < n_bytes && !status;) {
-        size_t n = pio_utf8_length((unsigned char)piece[i]);
-        bool last = i + n == n_bytes;
-        spelt.n_bytes = 0;
-        bool ok = (!i || !bpe->prefix || pio_text_append(&spelt, bpe->prefix, strlen(bpe->prefix))) &&
-                  pio_text_append(&spelt, piece + i, n) &&
-                  (!last || !bpe->suffix || pio_text_append(&spelt, bpe->suffix, strlen(bpe->suffix)));
-        int32_t id = ok ? pio_bpe_find(bpe, spelt.bytes, spelt.n_bytes) : -1;
+        const char *symbol = piece + i;
+        size_t n = pio_utf8_length((unsigned char)piece[i]), n_symbol = n;
+        const char *prefix = i ? bpe->prefix : NULL, *suffix = i + n == n_bytes ? bpe->suffix : NULL;
+        bool ok = true;
+        if (prefix || suffix) {
+            spelt.n_bytes = 0;
+            ok = (!prefix || pio_text_append(&spelt, prefix, strlen(prefix))) && pio_text_append(&spelt, symbol, n) &&
+                 (!suffix || pio_text_append(&spelt, suffix, strlen(suffix)));
+            symbol = spelt.bytes;
+            n_symbol = spelt.n_bytes;
+        }
+        int32_t id = ok ? pio_bpe_find(bpe, symbol, n_symbol) : -1;
         if (!ok)
             status = fail_memory(error, n_bytes);
         else if (id >= 0)
             status = add_known(bpe, scratch, id, pending, error);
         else
-            status = add_unknown(bpe, scratch, spelt.bytes, spelt.n_bytes, pending, error);
+            status = add_unknown(bpe, scratch, symbol, n_symbol, pending, error);
         i += n;
     }
     pio_text_free(&spelt);

@@ -6,7 +6,7 @@
  * classes of thousands of letters cost no more than [a-z].
  *
  * Not supported, and refused with a sentence: back-references, \K \G \X \y \Y, conditionals, absence operators, look
- * behind of varying length, and folding of one character to several (ss and sharp s). */
+ * behind of varying length, and folding of one character to several (ss and sharp s) in sequences of letters. */
 #ifndef PIO_TEXT_REGEX_H
 #define PIO_TEXT_REGEX_H
 

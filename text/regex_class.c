@@ -59,8 +59,9 @@ static pio_status escape_hex(pio_regex_parser *p, uint32_t *code) {
     return PIO_OK;
 }
 
-/* After "\p" or "\P", at the '{'. */
-static pio_status escape_property(pio_regex_parser *p, bool negate, pio_char_set *out) {
+/* After "\p" or "\P", at the '{'. Within a class the reference takes \w and \p{Word} without the superscript digits and
+ * fractions of Latin-1: as the POSIX bracket. */
+static pio_status escape_property(pio_regex_parser *p, bool in_class, bool negate, pio_char_set *out) {
     const char *name = ++p->at, *close = memchr(name, '}', (size_t)(p->end - name));
     if (!close) return pio_regex_fail(p, PIO_CORRUPT, "\\p{..} is not closed");
     p->at = close + 1;
@@ -68,7 +69,8 @@ static pio_status escape_property(pio_regex_parser *p, bool negate, pio_char_set
         negate = !negate;
         name++;
     }
-    return add_property(p, out, name, (size_t)(close - name), false, negate);
+    bool posix = in_class && close - name == 4 && !strncasecmp(name, "word", 4);
+    return add_property(p, out, name, (size_t)(close - name), posix, negate);
 }
 
 pio_status pio_regex_parse_escape(pio_regex_parser *p, bool in_class, pio_char_set *out, bool *is_class,
@@ -92,13 +94,13 @@ pio_status pio_regex_parse_escape(pio_regex_parser *p, bool in_class, pio_char_s
         return add_property(p, out, "space", 5, false, *code == 'S');
     case 'w':
     case 'W':
-        return add_property(p, out, "word", 4, false, *code == 'W');
+        return add_property(p, out, "word", 4, in_class, *code == 'W');
     case 'h':
     case 'H':
         return add_property(p, out, "xdigit", 6, false, *code == 'H');
     case 'p':
     case 'P':
-        if (p->at < p->end && *p->at == '{') return escape_property(p, *code == 'P', out);
+        if (p->at < p->end && *p->at == '{') return escape_property(p, in_class, *code == 'P', out);
         break;
     default:
         break;

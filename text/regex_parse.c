@@ -37,6 +37,7 @@ static pio_status put(pio_regex_parser *p, int32_t value) {
 /* Puts a set that is there already or moves *set to the end of the list; *set is empty afterwards. */
 static pio_status put_set(pio_regex_parser *p, pio_char_set *set) {
     int32_t i = 0;
+    p->previous = 0;
     while (i < p->program->n_sets && !pio_char_set_equal(&p->program->sets[i], set)) i++;
     if (i < p->program->n_sets) {
         pio_char_set_free(set);
@@ -63,6 +64,42 @@ static pio_status put_range(pio_regex_parser *p, uint32_t first, uint32_t last, 
         return pio_regex_fail_memory(p);
     }
     return put_set(p, &set);
+}
+
+/* Where case is ignored, Oniguruma also matches letters with the one character that full folding makes them of ("ss"
+ * and U+00DF), which sets of characters cannot say. */
+static bool folds_to_several(uint32_t code) {
+    static const uint32_t ranges[][2] = {{0xdf, 0xdf},     {0x130, 0x130},   {0x149, 0x149},  {0x1f0, 0x1f0},
+                                         {0x390, 0x390},   {0x3b0, 0x3b0},   {0x587, 0x587},  {0x1e96, 0x1e9e},
+                                         {0x1f50, 0x1f56}, {0x1f80, 0x1ffc}, {0xfb00, 0xfb17}};
+    for (size_t i = 0; i < sizeof ranges / sizeof *ranges; i++) {
+        if (code >= ranges[i][0] && code <= ranges[i][1]) return true;
+    }
+    return false;
+}
+
+static bool fold_together(uint32_t first, uint32_t second) {
+    static const char pairs[][3] = {"ss", "ff", "fi", "fl", "st"};
+    static const uint32_t seconds[] = {0x2be, 0x307, 0x308, 0x30a, 0x30c, 0x313, 0x331,
+                                       0x342, 0x3b9, 0x565, 0x56b, 0x56d, 0x576, 0x582};
+    for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++) {
+        if (first == (uint32_t)pairs[i][0] && second == (uint32_t)pairs[i][1]) return true;
+    }
+    for (size_t i = 0; i < sizeof seconds / sizeof *seconds; i++) {
+        if (first && second == seconds[i]) return true;
+    }
+    return false;
+}
+
+/* One character that stands for itself. */
+static pio_status put_literal(pio_regex_parser *p, uint32_t code) {
+    if (!p->ignore_case) return put_range(p, code, code, false);
+    uint32_t lower = code >= 'A' && code <= 'Z' ? code | 0x20 : code == 0x17f ? 's' : code;
+    if (folds_to_several(code) || fold_together(p->previous, lower))
+        return pio_regex_fail(p, PIO_UNSUPPORTED, "letters that equal one character where case is ignored");
+    pio_status status = put_range(p, code, code, true);
+    p->previous = lower;
+    return status;
 }
 
 /* Puts PCRE2 syntax in which N stands for the set {\n}, R for {\r}, W for \w, A for any character and V for line ends,
@@ -211,7 +248,7 @@ static pio_status parse_backslash(pio_regex_parser *p) {
     bool is_class;
     uint32_t code = 0;
     pio_status status = pio_regex_parse_escape(p, false, &set, &is_class, &code);
-    if (!status && !is_class) status = put_range(p, code, code, p->ignore_case);
+    if (!status && !is_class) status = put_literal(p, code);
     if (!status && is_class) status = put_set(p, &set);
     pio_char_set_free(&set);
     return status;
@@ -248,8 +285,7 @@ static pio_status parse_atom(pio_regex_parser *p) {
     case '?':
         return pio_regex_fail(p, PIO_CORRUPT, "nothing stands before a quantifier");
     default: {
-        uint32_t code = pio_utf8_next(&p->at);
-        return put_range(p, code, code, p->ignore_case);
+        return put_literal(p, pio_utf8_next(&p->at));
     }
     }
 }
@@ -330,6 +366,7 @@ static pio_status parse_quantifiers(pio_regex_parser *p, int32_t from) {
         bool fixed = false;
         if (c == '{' && !take_interval(p, &least, &most, &fixed)) break; /* a brace that is itself */
         if (n && (status = wrap(p, from))) break;                        /* a quantifier of a quantified atom */
+        p->previous = 0;
         if (c == '{') {
             status = put_interval(p, from, least, most, fixed);
             continue;
@@ -355,6 +392,7 @@ static pio_status parse_alternatives(pio_regex_parser *p) {
         if (p->at == p->end || *p->at == ')') break;
         if (*p->at == '|') {
             p->at++;
+            p->previous = 0;
             status = put(p, '|');
             continue;
         }

@@ -24,7 +24,8 @@ typedef struct pio_regex_parser {
     const char *begin, *at, *end;
     pio_regex_program *program;
     bool ignore_case, dot_all, extended;
-    bool step_names; /* \p{!name} may be used */
+    bool step_names;   /* \p{!name} may be used */
+    uint32_t previous; /* the literal character before, in lower case where case is ignored, else 0 */
     int depth;
     pio_error *error;
 } pio_regex_parser;

@@ -141,8 +141,7 @@ static pio_status rewrite(const pio_splitter_step *step, pio_splitter_scratch *s
     for (int32_t i = 0; i < scratch->pieces.n_items; i++) {
         pio_span piece = scratch->pieces.items[i];
         size_t begin = out->n_bytes;
-        bool first = at_start && i == 0 && piece.begin == 0;
-        if (!rewrite_piece(step, *text + piece.begin, piece.end - piece.begin, first, out) ||
+        if (!rewrite_piece(step, *text + piece.begin, piece.end - piece.begin, at_start && i == 0, out) ||
             !add(&scratch->next, begin, out->n_bytes))
             return pio_fail_memory(error, "the pieces of a text", out->n_bytes);
         if (out->n_bytes > INT32_MAX)
@@ -162,9 +161,10 @@ pio_status pio_splitter_run(const pio_splitter *splitter, pio_splitter_scratch *
         scratch->next.n_items = 0;
         if (step->kind == PIO_SPLITTER_REGEX)
             status = run_regex(step, scratch, *text, error);
-        else if (step->kind != PIO_SPLITTER_LENGTH)
+        else if (step->kind != PIO_SPLITTER_LENGTH) {
+            at_start &= scratch->pieces.n_items && scratch->pieces.items[0].begin == 0; /* later it always is 0 */
             status = rewrite(step, scratch, text, at_start, error);
-        else if (!run_length(step, scratch, *text))
+        } else if (!run_length(step, scratch, *text))
             status = pio_fail_memory(error, "the pieces of a text", n_bytes);
         if (status) return status;
         pio_spans swap = scratch->pieces;

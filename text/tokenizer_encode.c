@@ -15,7 +15,6 @@ typedef struct encoder {
     pio_normalizer_scratch normalizer;
     pio_splitter_scratch splitter;
     pio_bpe_scratch bpe;
-    pio_text bytes; /* a piece turned back into bytes */
     pio_error *error;
 } encoder;
 
@@ -27,17 +26,6 @@ static pio_status add_id(encoder *e, int32_t id) {
     return PIO_OK;
 }
 
-/* A piece in GPT-2's alphabet; what lies outside it is no symbol of a byte-level vocabulary and stays away. */
-static pio_status encode_spelt(encoder *e, const char *piece, size_t n_bytes) {
-    e->bytes.n_bytes = 0;
-    if (!pio_text_reserve(&e->bytes, n_bytes)) return pio_fail_memory(e->error, "a piece of text", n_bytes);
-    for (const char *at = piece, *end = piece + n_bytes; at < end;) {
-        int byte = pio_character_byte(pio_utf8_next(&at));
-        if (byte >= 0) e->bytes.bytes[e->bytes.n_bytes++] = (char)byte;
-    }
-    return pio_bpe_encode(&e->tokenizer->bpe, &e->bpe, e->bytes.bytes, e->bytes.n_bytes, e->ids, e->error);
-}
-
 /* Normalized text without added tokens. */
 static pio_status encode_plain(encoder *e, const char *text, size_t n_bytes, bool at_start) {
     const pio_tokenizer *t = e->tokenizer;
@@ -45,10 +33,8 @@ static pio_status encode_plain(encoder *e, const char *text, size_t n_bytes, boo
     pio_status status = pio_splitter_run(&t->splitter, &e->splitter, &text, n_bytes, at_start, e->error);
     const pio_spans *pieces = &e->splitter.pieces;
     for (int32_t i = 0; i < pieces->n_items && !status; i++) {
-        const char *piece = text + pieces->items[i].begin;
-        size_t n = pieces->items[i].end - pieces->items[i].begin;
-        status =
-            t->spelt_pieces ? encode_spelt(e, piece, n) : pio_bpe_encode(&t->bpe, &e->bpe, piece, n, e->ids, e->error);
+        pio_span piece = pieces->items[i];
+        status = pio_bpe_encode(&t->bpe, &e->bpe, text + piece.begin, piece.end - piece.begin, e->ids, e->error);
     }
     return status;
 }
@@ -95,6 +81,5 @@ pio_status pio_tokenizer_encode(const pio_tokenizer *tokenizer, const char *text
     pio_normalizer_scratch_free(&e.normalizer);
     pio_splitter_scratch_free(&e.splitter);
     pio_bpe_scratch_free(&e.bpe);
-    pio_text_free(&e.bytes);
     return status;
 }

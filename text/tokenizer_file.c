@@ -10,8 +10,7 @@
 typedef struct reader {
     pio_tokenizer *tokenizer;
     pio_json_cursor cursor;
-    char *pool, *pool_at; /* as long as the file: all its strings fit */
-    bool byte_level;
+    char *pool, *pool_at;              /* as long as the file: all its strings fit */
     bool any_normalizer, any_splitter; /* the keys were there, be it with null */
     bool any_model;
     const char *model; /* where one begins that waits, or NULL */
@@ -41,9 +40,9 @@ static pio_status read_steps(reader *r, const char *key) {
     if (pio_json_scan_peek(&r->cursor) == 'n') return pio_json_scan_skip(&r->cursor) ? PIO_OK : fail_json(r);
     pio_status status = pio_node_read(&r->cursor, &r->pool_at, &node, 0, r->error);
     if (!status && !strcmp(key, "normalizer"))
-        status = pio_node_to_normalizer(&node, &t->normalizer, &r->byte_level, r->error);
+        status = pio_node_to_normalizer(&node, &t->normalizer, r->error);
     else if (!status && !strcmp(key, "pre_tokenizer"))
-        status = pio_node_to_splitter(&node, &t->splitter, &r->byte_level, r->error);
+        status = pio_node_to_splitter(&node, &t->splitter, r->error);
     else if (!status)
         status = pio_node_to_decoder(&node, &t->decoder, r->error);
     pio_node_free(&node);
@@ -225,6 +224,11 @@ static pio_status read_model_head(reader *r, model_head *head) {
     return c->reason ? fail_json(r) : PIO_OK;
 }
 
+/* Bytes become characters in the last step of splitting. */
+static bool ends_in_bytes(const pio_splitter *splitter) {
+    return splitter->n_steps && splitter->steps[splitter->n_steps - 1].kind == PIO_SPLITTER_BYTES;
+}
+
 static pio_status read_model(reader *r) {
     model_head head = {0};
     pio_status status = read_model_head(r, &head);
@@ -236,7 +240,7 @@ static pio_status read_model(reader *r) {
                         head.type.text ? head.type.text : "null");
     if (!head.vocab || !head.merges) return fail_corrupt(r, "'model' lacks 'vocab' or 'merges'");
     pio_bpe_options options = {
-        .byte_level = r->byte_level,
+        .byte_level = ends_in_bytes(&r->tokenizer->splitter),
         .ignore_merges = head.ignore_merges == PIO_NODE_TRUE,
         .fuse_unk = head.fuse_unk == PIO_NODE_TRUE,
         .byte_fallback = head.byte_fallback == PIO_NODE_TRUE,
@@ -309,6 +313,10 @@ static pio_status number_added_tokens(pio_tokenizer *t, pio_error *error) {
         const char *matched = token->content;
         size_t n = token->n_content;
         if (token->normalized) status = pio_normalizer_run(&t->normalizer, &scratch, &matched, &n, error);
+        if (!status && !n)
+            status = pio_fail(error, PIO_UNSUPPORTED,
+                              "added token %d, '%.60s', is nothing after normalizing; set its 'normalized' to false", i,
+                              token->content);
         if (!status && !(token->matched = copy_string((pio_node_string){matched, n})))
             status = pio_fail_memory(error, "the added tokens", n);
         token->n_matched = n;
@@ -318,13 +326,20 @@ static pio_status number_added_tokens(pio_tokenizer *t, pio_error *error) {
     return status ? status : pio_added_tokens_finish(&t->added, error);
 }
 
-/* Where bytes become characters in the last step of splitting, pieces stay bytes. */
-static void simplify(pio_tokenizer *t, bool byte_level) {
-    pio_splitter *s = &t->splitter;
-    t->spelt_pieces = byte_level;
-    if (!s->n_steps || s->steps[s->n_steps - 1].kind != PIO_SPLITTER_BYTES) return;
-    s->n_steps--;
-    t->spelt_pieces = false;
+/* Metaspace's "first" asks whether a piece begins where the input did, before normalizing. That is known here only as
+ * long as normalizing takes nothing away at the beginning. */
+static pio_status check_first(const pio_tokenizer *t, pio_error *error) {
+    bool first = false, takes = false;
+    for (int32_t i = 0; i < t->splitter.n_steps; i++) first |= t->splitter.steps[i].first_only;
+    for (int32_t i = 0; i < t->normalizer.n_steps; i++) {
+        const pio_normalizer_step *step = &t->normalizer.steps[i];
+        takes |= step->left || step->kind == PIO_NORMALIZE_DROP || step->kind == PIO_NORMALIZE_NMT ||
+                 (step->kind == PIO_NORMALIZE_REPLACE && !step->text.n_bytes);
+    }
+    if (!first || !takes) return PIO_OK;
+    return pio_fail(error, PIO_UNSUPPORTED,
+                    "pre_tokenizer: 'Metaspace' with prepend_scheme 'first' is not supported behind a normalizer that "
+                    "takes characters away; use a model whose tokenizer needs none");
 }
 
 pio_status pio_tokenizer_read(pio_tokenizer *tokenizer, const char *json, size_t n_bytes, pio_error *error) {
@@ -336,7 +351,8 @@ pio_status pio_tokenizer_read(pio_tokenizer *tokenizer, const char *json, size_t
     pio_json_scan_begin(&r.cursor, json, n_bytes);
     pio_status status = read_top(&r);
     free(r.pool);
-    if (!status) simplify(tokenizer, r.byte_level);
+    if (!status && ends_in_bytes(&tokenizer->splitter)) tokenizer->splitter.n_steps--; /* pieces stay bytes */
+    if (!status) status = check_first(tokenizer, error);
     if (!status) status = number_added_tokens(tokenizer, error);
     return status ? status : pio_tokenizer_make_views(tokenizer, error);
 }

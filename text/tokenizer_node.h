@@ -27,10 +27,9 @@ typedef struct pio_node {
 pio_status pio_node_read(pio_json_cursor *cursor, char **pool, pio_node *node, int depth, pio_error *error);
 void pio_node_free(pio_node *node);
 
-/* Appends the steps that a node stands for. *bytes is set where text turns into GPT-2's alphabet, and must not be set
- * twice. */
-pio_status pio_node_to_normalizer(const pio_node *node, pio_normalizer *normalizer, bool *bytes, pio_error *error);
-pio_status pio_node_to_splitter(const pio_node *node, pio_splitter *splitter, bool *bytes, pio_error *error);
+/* Appends the steps that a node stands for. */
+pio_status pio_node_to_normalizer(const pio_node *node, pio_normalizer *normalizer, pio_error *error);
+pio_status pio_node_to_splitter(const pio_node *node, pio_splitter *splitter, pio_error *error);
 pio_status pio_node_to_decoder(const pio_node *node, pio_decoder *decoder, pio_error *error);
 
 /* PIO_CORRUPT: "not valid JSON at byte N: reason; ..." */

@@ -39,7 +39,6 @@ typedef struct pio_token_view {
 struct pio_tokenizer {
     pio_normalizer normalizer;
     pio_splitter splitter;
-    bool spelt_pieces; /* pieces come in GPT-2's alphabet and must be turned back into bytes */
     pio_bpe bpe;
     pio_added_tokens added;
     pio_decoder decoder;

@@ -57,12 +57,6 @@ static bool one_character(pio_node_string string) {
     return string.n_bytes && pio_utf8_length((unsigned char)string.text[0]) == string.n_bytes;
 }
 
-static pio_status once(bool *bytes, pio_error *error) {
-    if (*bytes) return pio_fail(error, PIO_UNSUPPORTED, "'ByteLevel' is used twice, which no known tokenizer does");
-    *bytes = true;
-    return PIO_OK;
-}
-
 static pio_status normal_form_step(pio_normalizer_step *step, const pio_node *node, pio_error *error) {
     static const char *const names[] = {[PIO_NFC] = "NFC", [PIO_NFD] = "NFD", [PIO_NFKC] = "NFKC", [PIO_NFKD] = "NFKD"};
     int kind = 0;
@@ -76,11 +70,11 @@ static pio_status add_property(pio_char_set *set, const char *name, pio_error *e
                                                                                            : fail_memory(error);
 }
 
-pio_status pio_node_to_normalizer(const pio_node *node, pio_normalizer *normalizer, bool *bytes, pio_error *error) {
+pio_status pio_node_to_normalizer(const pio_node *node, pio_normalizer *normalizer, pio_error *error) {
     if (is(node, "Sequence")) {
         pio_status status = PIO_OK;
         for (int32_t i = 0; i < node->n_children && !status; i++)
-            status = pio_node_to_normalizer(&node->children[i], normalizer, bytes, error);
+            status = pio_node_to_normalizer(&node->children[i], normalizer, error);
         return status;
     }
     pio_normalizer_step *step = PIO_PUSH(normalizer, steps);
@@ -116,7 +110,7 @@ pio_status pio_node_to_normalizer(const pio_node *node, pio_normalizer *normaliz
     }
     if (is(node, "ByteLevel")) {
         step->kind = PIO_NORMALIZE_BYTES;
-        return once(bytes, error);
+        return PIO_OK;
     }
     normalizer->n_steps--;
     return fail_kind(node, "normalizer",
@@ -151,9 +145,8 @@ static pio_status add_own_step(pio_splitter *splitter, const char *pattern, pio_
     return pio_regex_compile_step(pattern, &step->regex, error);
 }
 
-static pio_status byte_level(const pio_node *node, pio_splitter *splitter, bool *bytes, pio_error *error) {
-    pio_status status = once(bytes, error);
-    if (status) return status;
+static pio_status byte_level(const pio_node *node, pio_splitter *splitter, pio_error *error) {
+    pio_status status = PIO_OK;
     if (node->add_prefix_space != PIO_NODE_FALSE) {
         pio_splitter_step *prefix = add_step(splitter, PIO_SPLITTER_PREFIX);
         if (!prefix || !pio_text_append(&prefix->text, " ", 1)) return fail_memory(error);
@@ -206,15 +199,15 @@ static pio_status punctuation(const pio_node *node, pio_splitter *splitter, pio_
     return status ? status : add_own_step(splitter, punctuation_pattern, behavior, false, error);
 }
 
-pio_status pio_node_to_splitter(const pio_node *node, pio_splitter *splitter, bool *bytes, pio_error *error) {
+pio_status pio_node_to_splitter(const pio_node *node, pio_splitter *splitter, pio_error *error) {
     pio_status status = PIO_OK;
     if (is(node, "Sequence")) {
         for (int32_t i = 0; i < node->n_children && !status; i++)
-            status = pio_node_to_splitter(&node->children[i], splitter, bytes, error);
+            status = pio_node_to_splitter(&node->children[i], splitter, error);
         return status;
     }
     if (is(node, "Split")) return split_step(node, splitter, error);
-    if (is(node, "ByteLevel")) return byte_level(node, splitter, bytes, error);
+    if (is(node, "ByteLevel")) return byte_level(node, splitter, error);
     if (is(node, "Metaspace")) return metaspace(node, splitter, error);
     if (is(node, "CharDelimiterSplit")) return delimiter_step(node, splitter, error);
     if (is(node, "Punctuation")) return punctuation(node, splitter, error);

@@ -106,6 +106,9 @@ STYLES = {
                                {"type": "Replace", "pattern": {"String": "e"}, "content": ""}),
                seq({"type": "WhitespaceSplit"}, {"type": "CharDelimiterSplit", "delimiter": "x"},
                    {"type": "FixedLength", "length": 7}, byte_level()), BYTES, CHAT, {}),
+    "greedy": ("bytes", normal({"type": "ByteLevel"}, {"type": "Prepend", "prepend": " "}), None, BYTES,
+               [token("  ", lstrip=True, rstrip=True), token(" ", lstrip=True, rstrip=True),
+                token("<r>", rstrip=True)], {}),
     "bert": ("bytes", None, seq({"type": "BertPreTokenizer"}, byte_level(False, True)), BYTES, CHAT, {}),
     "clip": ("clip", normal({"type": "NFC"}, {"type": "Replace", "pattern": {"Regex": r"\s+"}, "content": " "},
                             {"type": "Lowercase"}),
@@ -128,10 +131,11 @@ STYLES = {
     "no_decoder": ("characters", None, {"type": "Punctuation", "behavior": "MergedWithPrevious"}, None, [token("<s>")], {}),
 }
 # Corners of the regular expressions' dialect, each as a style over the bytes.
-PATTERNS = [r"a{2}+|\d{2}?", r"(?i)straße|[^K-M]|ſ", r"(?i:[k-s]+|É)", r"^.|.$", r"\bw+\B|\h+", r"[\p{L}-]|[a-c&&[^b]]+",
+PATTERNS = [r"a{2}+|\d{2}?", r"(?i)kränze|[^K-M]|ſ", r"(?i:[k-s]+|É)", r"^.|.$", r"\bw+\B|\h+", r"[\p{L}-]|[a-c&&[^b]]+",
             r"(?<=a)b+|(?<!\s)[[:punct:]]", r"(?>a|ab)c|\R+", r"(?m:.)(?x: b # c" "\n)|\\N", r"[^\p{^L}\d]+|[[:^alpha:]]",
             r"\x41|\x{e9}|\u4f60|[\x30-\x39]{,2}", r"(\s)(?:x|(?<n>y))*?z?|[]a-]", r"\p{Greek}+|\p{Hiragana}|\p{Cyrillic}+",
-            r"(?:ab?)*|\Z|\A", r"[[:upper:]][[:lower:]]+|[[:alnum:]]|[[:word:]]", r"\w+|\W|\p{Alpha}", r"a?", r"\d+(?=\D)|\p{Emoji}"]
+            r"(?:ab?)*|\Z|\A", r"[[:upper:]][[:lower:]]+|[[:alnum:]]|[[:word:]]", r"\w+|\W|\p{Alpha}", r"a?", r"\d+(?=\D)|\p{Emoji}",
+            r"[^\w\s]+|[\p{Word}-]½?"]
 BEHAVIORS = ["Isolated", "Removed", "MergedWithPrevious", "MergedWithNext", "Contiguous"]
 for i, pattern in enumerate(PATTERNS):
     step = split(pattern, BEHAVIORS[i % 5], i % 3 == 1)

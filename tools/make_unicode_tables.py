@@ -179,8 +179,12 @@ def pack_mapping(mapping):
     return data
 
 
+def folds(a, b):
+    return not P.Split(Regex(r"(?i:\x{%x})" % a), "removed").pre_tokenize_str(chr(b))
+
+
 def fold_groups():
-    """Simple case folding: lower case as the reference has it, joined by what folds together."""
+    """Simple case folding: proposed by the reference's lower case and Python's folding, checked with its patterns."""
     lower = {}
     for c in PLANES:
         low = normal(N.Lowercase(), chr(c))
@@ -196,7 +200,7 @@ def fold_groups():
         while fold[c] in fold and fold[c] not in seen:
             seen.add(fold[c])
             fold[c] = fold[fold[c]]
-    return lower, {c: [f] for c, f in fold.items() if c != f}
+    return lower, {c: [f] for c, f in fold.items() if c != f and folds(c, f)}
 
 
 def array(out, name, data):

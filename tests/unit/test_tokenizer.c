@@ -320,6 +320,10 @@ static const struct {
      "expression '(a'"},
     {"{\"pre_tokenizer\":{\"type\":\"Split\",\"behavior\":\"Isolated\",\"pattern\":{\"Regex\":\"(a)\\\\1\"}}}",
      PIO_UNSUPPORTED, "back-reference"},
+    {"{\"pre_tokenizer\":{\"type\":\"Split\",\"behavior\":\"Isolated\",\"pattern\":{\"Regex\":\"(?i)tasse\"}}}",
+     PIO_UNSUPPORTED, "letters that equal one character"},
+    {"{\"pre_tokenizer\":{\"type\":\"Split\",\"behavior\":\"Isolated\",\"pattern\":{\"Regex\":\"(?i:a|\\u00df)\"}}}",
+     PIO_UNSUPPORTED, "letters that equal one character"},
     {"{\"pre_tokenizer\":{\"type\":\"Split\",\"behavior\":\"Isolated\",\"pattern\":{\"Regex\":\"\\\\p{Klingon}\"}}}",
      PIO_UNSUPPORTED, "'Klingon'"},
     {"{\"pre_tokenizer\":{\"type\":\"Split\",\"behavior\":\"Isolated\",\"pattern\":{\"Regex\":\"\\\\p{!mark}\"}}}",
@@ -330,6 +334,12 @@ static const struct {
     {"{\"decoder\":{\"type\":\"WordPiece\"}}", PIO_UNSUPPORTED, "'WordPiece'"},
     {"{\"added_tokens\":[{\"id\":1}]}", PIO_CORRUPT, "'content'"},
     {"{\"added_tokens\":[1]}", PIO_CORRUPT, "object"},
+    {"{\"normalizer\":{\"type\":\"Strip\",\"strip_left\":true},\"pre_tokenizer\":null,\"added_tokens\":["
+     "{\"content\":\" \",\"normalized\":true}],\"model\":{\"type\":\"BPE\",\"vocab\":{},\"merges\":[]}}",
+     PIO_UNSUPPORTED, "added token 0, ' ', is nothing"},
+    {"{\"normalizer\":{\"type\":\"Nmt\"},\"pre_tokenizer\":{\"type\":\"Metaspace\",\"replacement\":\"_\","
+     "\"prepend_scheme\":\"first\"},\"model\":{\"type\":\"BPE\",\"vocab\":{},\"merges\":[]}}",
+     PIO_UNSUPPORTED, "'Metaspace' with prepend_scheme 'first'"},
     {"{\"added_tokens\":[{\"content\":\"a\",\"special\":1}]}", PIO_CORRUPT, "'special' must be true or false"},
 };
 
