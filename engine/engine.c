@@ -149,13 +149,15 @@ static pio_status ensure_pages(pio_engine *engine, sequence *s, int32_t n_tokens
     return PIO_OK;
 }
 
-/* Makes known which pages are full of tokens that were computed. */
+/* Makes known which pages are full of tokens that were computed. An equal page may take a page's place; the steps in
+ * flight that read the old one run before any that writes to it. */
 static void publish(pio_engine *engine, sequence *s) {
     const int32_t page_tokens = engine->model->spec.page_tokens;
     int32_t computed = PIO_MIN(s->n_fed, s->n_known);
     for (; (s->n_published + 1) * page_tokens <= computed; s->n_published++) {
         int32_t parent = s->n_published ? s->pages[s->n_published - 1] : 0;
-        pio_pages_publish(engine->pages, s->pages[s->n_published], parent, s->ids + s->n_published * page_tokens);
+        s->pages[s->n_published] =
+            pio_pages_publish(engine->pages, s->pages[s->n_published], parent, s->ids + s->n_published * page_tokens);
     }
 }
 
@@ -320,6 +322,8 @@ pio_status pio_engine_run(pio_engine *engine, pio_request *const *requests, int3
         requests[i]->finish = PIO_FINISH_NONE;
         requests[i]->n_generated = requests[i]->n_reused = 0;
         status = pio_check_prompt(engine->model, requests[i]->prompt, requests[i]->n_prompt, error);
+        if (!status)
+            status = pio_sampling_check(&requests[i]->sampling, engine->model->config.common.vocab_size, error);
     }
     if (status) return status;
     while (!status) {
@@ -327,7 +331,7 @@ pio_status pio_engine_run(pio_engine *engine, pio_request *const *requests, int3
         if (status || !n_active) break;
         if (cancelled && cancelled(user)) {
             cancel_all(engine);
-            next = n_requests;
+            while (next < n_requests) requests[next++]->finish = PIO_FINISH_CANCELLED;
         }
         bool launched = false;
         status = launch(engine, &launched, error);

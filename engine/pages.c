@@ -122,16 +122,23 @@ void pio_pages_release(pio_pages *p, int32_t index) {
     link_before(p, index, p->pages[index].published ? 0 : p->pages[0].newer);
 }
 
-void pio_pages_publish(pio_pages *p, int32_t index, int32_t parent, const int32_t *tokens) {
+int32_t pio_pages_publish(pio_pages *p, int32_t index, int32_t parent, const int32_t *tokens) {
     page *it = &p->pages[index];
     uint32_t hash = hash_of(parent, tokens, p->page_tokens);
-    if (it->published || find(p, parent, tokens, hash)) return;
+    int32_t equal = it->published ? index : find(p, parent, tokens, hash);
+    if (equal == index) return index;
+    if (equal) {
+        if (p->pages[equal].uses++ == 0) unlink_unused(p, equal);
+        pio_pages_release(p, index);
+        return equal;
+    }
     it->published = true;
     it->parent = parent;
     it->hash = hash;
     it->next = p->buckets[hash % (uint32_t)p->n_buckets];
     p->buckets[hash % (uint32_t)p->n_buckets] = index;
     memcpy(p->tokens + (size_t)index * (size_t)p->page_tokens, tokens, sizeof *tokens * (size_t)p->page_tokens);
+    return index;
 }
 
 int32_t pio_pages_match(pio_pages *p, const int32_t *tokens, int32_t n_tokens, int32_t *found) {

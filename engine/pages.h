@@ -22,9 +22,10 @@ pio_status pio_pages_take(pio_pages *pages, int32_t *page, pio_error *error);
 /* Gives up one use of a page. A published page keeps its contents until it is taken for something else. */
 void pio_pages_release(pio_pages *pages, int32_t page);
 
-/* Says that `page`, in use, now holds tokens[0 .. page_tokens), after page `parent` (0: at the start). Where an equal
- * page is published already, nothing happens. */
-void pio_pages_publish(pio_pages *pages, int32_t page, int32_t parent, const int32_t *tokens);
+/* Says that `page`, in use, now holds tokens[0 .. page_tokens), after page `parent` (0: at the start), which is
+ * published. Returns the page to go on with: where an equal one is published already, a use of that one takes the place
+ * of the use of `page`, so that what follows is known by a parent that is found. */
+int32_t pio_pages_publish(pio_pages *pages, int32_t page, int32_t parent, const int32_t *tokens);
 
 /* Finds the published pages that the first tokens of a prompt fill, marks each as used once more, and returns how many.
  */

@@ -43,7 +43,7 @@ pio_model *pio_engine_model(pio_engine *engine);
 
 /* Runs all requests to their ends; on_token is called from this thread. `cancelled` (may be NULL) is asked before each
  * step. A prompt that is empty, holds an id that the vocabulary lacks, or does not fit the context is refused before
- * anything runs. */
+ * anything runs, and so is sampling that pio_sampling_check refuses. */
 pio_status pio_engine_run(pio_engine *engine, pio_request *const *requests, int32_t n_requests,
                           bool (*cancelled)(void *), void *user, pio_error *error);
 

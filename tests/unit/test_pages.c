@@ -71,6 +71,26 @@ static void released_pages_keep_what_they_hold_until_taken(void **state) {
     pio_pages_destroy(pages);
 }
 
+/* Two sequences that compute the same beginning end up with one page for it, so that what follows either is found. */
+static void an_equal_page_takes_the_place_of_the_second(void **state) {
+    (void)state;
+    pio_pages *pages = make(8);
+    const int32_t a[8] = {1, 2, 3, 4, 5, 6, 7, 8}, b[8] = {1, 2, 3, 4, 9, 9, 9, 9};
+    int32_t mine[2] = {take(pages), take(pages)}, other[2] = {take(pages), take(pages)}, found[2];
+    const int32_t copy = other[0], n_free = pio_pages_free(pages);
+    assert_int_equal(pio_pages_publish(pages, mine[0], 0, a), mine[0]);
+    assert_int_equal(pio_pages_publish(pages, mine[0], 0, a), mine[0]);
+    assert_int_equal(other[0] = pio_pages_publish(pages, copy, 0, b), mine[0]);
+    assert_int_equal(pio_pages_free(pages), n_free + 1);
+    assert_int_equal(pio_pages_publish(pages, mine[1], mine[0], a + 4), mine[1]);
+    assert_int_equal(pio_pages_publish(pages, other[1], other[0], b + 4), other[1]);
+    for (int i = 1; i >= 0; i--) pio_pages_release(pages, mine[i]); /* the beginning stays in use by the other */
+    assert_int_equal(take(pages), copy);
+    assert_int_equal(pio_pages_match(pages, b, 8, found), 2);
+    assert_memory_equal(found, other, sizeof other);
+    pio_pages_destroy(pages);
+}
+
 /* Against a plain model: random prompts over a small alphabet; what is matched always holds just those tokens. */
 static void random_prompts_match_what_was_published(void **state) {
     (void)state;
@@ -104,6 +124,7 @@ int main(void) {
         cmocka_unit_test(pages_run_out_with_a_sentence),
         cmocka_unit_test(equal_beginnings_share_pages),
         cmocka_unit_test(released_pages_keep_what_they_hold_until_taken),
+        cmocka_unit_test(an_equal_page_takes_the_place_of_the_second),
         cmocka_unit_test(random_prompts_match_what_was_published),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
