@@ -24,7 +24,8 @@ static const shape shapes[] = {
     {64, 64, 9728, 20, 1, 0.01f, false}, {100, 100, 128, 260, 1, 0.1f, false},
     {100, 13, 512, 15, 1e3f, 50, true}, /* large values */
     {5, 5, 512, 64, 1e4f, 1e3f, false},  {16, 1, 33, 5, 1, 0.2f, false},
-    {128, 121, 1, 3, 1, 1, false},       {3, 0, 64, 16, 1, 0.1f, false}, /* no row is live */
+    {128, 121, 1, 3, 1, 1, false},       {97, 97, 70, 1090, 1, 0.1f, true}, /* many panels */
+    {3, 0, 64, 16, 1, 0.1f, false},                                         /* no row is live */
 };
 
 static const shape *begin(pio_case_builder *builder, int index) {

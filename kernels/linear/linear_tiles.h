@@ -1,4 +1,4 @@
-/* Activations in tiles, and the shares of work of the tiled kernels on bf16_x16.
+/* Activations in tiles, and the shares of work of the tiled AVX-512 kernels with float32 sums.
  *
  * Two dispatches: PACK lays the live tokens out in tiles of at most `tile_tokens`, so that a kernel reads them as one
  * stream: tile after tile, of n tokens each, 32-bit words [words of a row][n]; a word is a pair of BF16 columns or one

@@ -84,10 +84,10 @@ static void multiply(const pio_unit_block *block) {
     }
 }
 
-void pio_linear_f32_avx512(const void *args, pio_worker *worker) {
+void pio_linear_f32_gemv_avx512(const void *args, pio_worker *worker) {
     pio_units_run(args, worker, 4, TILE_TOKENS, false, multiply);
 }
 
-void pio_linear_swiglu_f32_avx512(const void *args, pio_worker *worker) {
+void pio_linear_swiglu_f32_gemv_avx512(const void *args, pio_worker *worker) {
     pio_units_run(args, worker, 4, TILE_TOKENS, true, multiply);
 }
