@@ -89,6 +89,9 @@ pio_status pio_output_create(const char *path, uint64_t bytes, pio_output_kind k
     if (stat(path, &info) == 0 && S_ISDIR(info.st_mode))
         return pio_fail(error, PIO_INVALID_ARGUMENT, "cannot write '%.500s': it is a directory; name a file in it",
                         path);
+    if (stat(path, &info) == 0 && !S_ISREG(info.st_mode)) /* a rename would put a file in the device's place */
+        return pio_fail(error, PIO_INVALID_ARGUMENT, "cannot write '%.500s': it is no regular file; name another",
+                        path);
     if (bytes > INT64_MAX)
         return pio_fail(error, PIO_INVALID_ARGUMENT,
                         "cannot write '%.500s': %" PRIu64 " bytes are no possible file size", path, bytes);

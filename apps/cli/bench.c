@@ -49,14 +49,8 @@ static int run_tests(const cli_options *options, pio_model *model, pio_error *er
     }
     pio_probe_destroy(probe);
     if (status) return cli_refuse(error);
-    if (options->json) {
-        json_t *json = as_json(model, &ceilings, results, (int)PIO_COUNT(tests));
-        json_dumpf(json, stdout, JSON_INDENT(2));
-        putchar('\n');
-        json_decref(json);
-    } else {
-        print_text(&ceilings, results, (int)PIO_COUNT(tests));
-    }
+    if (options->json) return cli_print_json(as_json(model, &ceilings, results, (int)PIO_COUNT(tests)));
+    print_text(&ceilings, results, (int)PIO_COUNT(tests));
     return EXIT_DONE;
 }
 

@@ -32,6 +32,7 @@ int cli_chat(const cli_options *options) {
     cli_speaker speaker = {0};
     char *line = NULL;
     size_t capacity = 0;
+    if (cli_check_speaking(options, &error)) return cli_refuse_usage(&error);
     cli_catch_interrupt();
     pio_status status = cli_speaker_open(options, &speaker, &error);
     if (status) return cli_refuse(&error);

@@ -2,6 +2,7 @@
 #ifndef PIO_APPS_CLI_H
 #define PIO_APPS_CLI_H
 
+#include <jansson.h>
 #include <stdbool.h>
 #include <stdio.h>
 
@@ -48,7 +49,7 @@ typedef struct cli_options {
     int n_images;
 
     int tokens, batch, repeats;
-    bool dummy_weights, trace, graph;
+    bool dummy_weights, graph;
 } cli_options;
 
 typedef struct cli_command {
@@ -73,8 +74,21 @@ int cli_plan(const cli_options *options);
 int cli_parse(const cli_command *command, int argc, char **argv, cli_options *options, bool *help);
 void cli_help(const cli_command *command, FILE *to);
 
-/* Prints the sentence as the last line of stderr and returns EXIT_REFUSED. */
+/* Prints the sentence as the last line of stderr and returns EXIT_REFUSED, or EXIT_INTERRUPTED when cancelled. */
 int cli_refuse(const pio_error *error);
+
+/* The same for what was typed wrong: EXIT_USAGE. */
+int cli_refuse_usage(const pio_error *error);
+
+/* Before anything else: standard streams that are closed are opened, so that no file of ours takes their place; a
+ * closed pipe and a file that grows too large become errors of the write instead of signals. */
+void cli_begin(void);
+
+/* Flushes stdout; an answer that could not be written is a failure, however it ended. Returns the exit code. */
+int cli_end(int code);
+
+/* Prints the object and a newline and frees it; NULL: it could not be made. Returns the exit code. */
+int cli_print_json(json_t *json);
 
 /* The directory that `model` names: a directory, or a bundled model's name, found by PIO_HOME, else beside the program.
  */

@@ -1,5 +1,6 @@
 /* What the subcommands share: errors, interrupts, lines, and opening a model. */
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,10 +10,48 @@
 #include "apps/cli/cli.h"
 #include "io/quant_cache.h"
 
-int cli_refuse(const pio_error *error) {
+static void print_error(const pio_error *error) {
     fflush(stdout);
     fprintf(stderr, "inference-pio: %s\n", error->text);
+}
+
+int cli_refuse(const pio_error *error) {
+    print_error(error);
     return error->status == PIO_CANCELLED ? EXIT_INTERRUPTED : EXIT_REFUSED;
+}
+
+int cli_refuse_usage(const pio_error *error) {
+    print_error(error);
+    return EXIT_USAGE;
+}
+
+/* ---- the standard streams ---- */
+
+void cli_begin(void) {
+    static const int modes[] = {O_RDONLY, O_RDONLY, O_RDWR}; /* what is written to a closed stdout is an error */
+    for (int fd = 0; fd < 3; fd++)
+        if (fcntl(fd, F_GETFD) < 0) (void)!open("/dev/null", modes[fd]); /* takes the lowest free number: fd */
+    signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN);
+}
+
+int cli_end(int code) {
+    pio_error error;
+    errno = 0;
+    bool failed = fflush(stdout) || ferror(stdout);
+    if (!failed || code != EXIT_DONE) return code;
+    pio_fail(&error, PIO_IO, errno ? "standard output cannot be written: %s" : "standard output cannot be written",
+             strerror(errno));
+    return cli_refuse(&error);
+}
+
+int cli_print_json(json_t *json) {
+    pio_error error;
+    bool printed = json && !json_dumpf(json, stdout, JSON_INDENT(2)) && putchar('\n') != EOF;
+    json_decref(json);
+    if (printed || ferror(stdout)) return EXIT_DONE; /* cli_end tells of what could not be written */
+    pio_fail(&error, PIO_INVALID_ARGUMENT, "the result is no JSON: a name in it is not UTF-8, or memory ran out");
+    return cli_refuse(&error);
 }
 
 /* ---- Ctrl-C ---- */
@@ -20,10 +59,8 @@ int cli_refuse(const pio_error *error) {
 static volatile sig_atomic_t interrupts; /* a signal handler reaches nothing else */
 
 static void on_interrupt(int signal_number) {
-    if (interrupts++) {
-        signal(signal_number, SIG_DFL);
-        raise(signal_number);
-    }
+    (void)signal_number;
+    if (interrupts++) _exit(EXIT_INTERRUPTED);
 }
 
 void cli_catch_interrupt(void) {
@@ -58,31 +95,34 @@ int cli_each_line(pio_status (*line)(void *, const char *, size_t, pio_text *, p
     }
     free(text);
     pio_text_free(&out);
-    if (!status && (ferror(stdin) || ferror(stdout) || fflush(stdout)))
-        status = pio_fail(&error, PIO_IO, "standard %s: %s",
-                          ferror(stdin) ? "input cannot be read" : "output cannot be written", strerror(errno));
-    return status ? cli_refuse(&error) : EXIT_DONE;
+    if (!status && n < 0 && !feof(stdin))
+        status = pio_fail(&error, PIO_IO, "standard input cannot be read: %s", strerror(errno));
+    return status ? cli_refuse(&error) : EXIT_DONE; /* cli_end tells of what could not be written */
+}
+
+static pio_status fail_reading(FILE *file, const char *name, size_t limit, bool no_memory, pio_error *error) {
+    if (cli_interrupted()) return pio_fail(error, PIO_CANCELLED, "interrupted while reading %s", name);
+    if (ferror(file)) return pio_fail(error, PIO_IO, "%s cannot be read: %s", name, strerror(errno));
+    return no_memory ? pio_fail_memory(error, name, limit)
+                     : pio_fail(error, PIO_LIMIT, "%s is longer than %zu bytes", name, limit);
 }
 
 pio_status cli_read_all(FILE *file, const char *name, size_t limit, char **text, size_t *bytes, pio_error *error) {
     size_t capacity = 1 << 16;
+    char *grown = malloc(capacity);
     *bytes = 0;
-    *text = malloc(capacity);
-    while (*text && !feof(file) && !ferror(file)) {
-        if (*bytes + 1 >= capacity) {
-            char *grown = capacity <= limit ? realloc(*text, capacity *= 2) : NULL;
-            if (!grown) break;
-            *text = grown;
-        }
+    *text = grown;
+    while (grown && !feof(file) && !ferror(file) && *bytes <= limit) {
         *bytes += fread(*text + *bytes, 1, capacity - *bytes - 1, file);
+        if (*bytes + 1 < capacity) continue;
+        grown = realloc(*text, capacity *= 2);
+        if (grown) *text = grown;
     }
-    bool whole = *text && feof(file) && *bytes <= limit;
-    if (whole) {
+    if (grown && feof(file) && *bytes <= limit) {
         (*text)[*bytes] = 0;
         return PIO_OK;
     }
-    pio_status status = file && ferror(file) ? pio_fail(error, PIO_IO, "%s cannot be read: %s", name, strerror(errno))
-                                             : pio_fail(error, PIO_LIMIT, "%s is longer than %zu bytes", name, limit);
+    pio_status status = fail_reading(file, name, grown ? limit : capacity, !grown, error);
     free(*text);
     *text = NULL;
     return status;
@@ -108,15 +148,16 @@ static bool find_bundled(const char *base, const char *name, char *path, size_t 
 
 pio_status cli_find_model(const char *model, char *path, size_t bytes, pio_error *error) {
     struct stat info;
-    if (!stat(model, &info) || strchr(model, '/')) { /* a path: whoever opens it says what is wrong with it */
-        snprintf(path, bytes, "%s", model);
-        return PIO_OK;
+    if (*model && (!stat(model, &info) || strchr(model, '/'))) { /* whoever opens it says what is wrong with it */
+        if ((size_t)snprintf(path, bytes, "%s", model) < bytes) return PIO_OK;
+        return pio_fail(error, PIO_INVALID_ARGUMENT, "the path '%.100s...' is too long: a path has at most %zu bytes",
+                        model, bytes - 1);
     }
     const char *home = getenv("PIO_HOME");
-    if (home && *home && find_bundled(home, model, path, bytes)) return PIO_OK;
+    if (*model && home && *home && find_bundled(home, model, path, bytes)) return PIO_OK;
     char program[4096];
     ssize_t n = readlink("/proc/self/exe", program, sizeof program - 1);
-    for (int up = 0; n > 0 && up < 3; up++) { /* build/inference-pio, bin/inference-pio */
+    for (int up = 0; *model && n > 0 && up < 3; up++) { /* build/inference-pio, bin/inference-pio */
         program[n] = 0;
         char *slash = strrchr(program, '/');
         if (!slash || slash == program) break;

@@ -82,10 +82,7 @@ int cli_devices(const cli_options *options) {
         else
             print_text(&entries[i], i == chosen);
     }
-    if (options->json) {
-        json_dumpf(array, stdout, JSON_INDENT(2));
-        putchar('\n');
-    }
+    if (options->json) return cli_print_json(array);
     json_decref(array);
     return EXIT_DONE;
 }

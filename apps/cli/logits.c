@@ -59,7 +59,8 @@ static pio_status read_ids(feeder *f, const char *path, pio_error *error) {
     free(text);
     if (!json_is_array(array)) {
         json_decref(array);
-        return pio_fail(error, PIO_CORRUPT, "'%s': not a JSON array of token ids", path);
+        return pio_fail(error, PIO_CORRUPT, "'%s': not a JSON array of token ids%s%s", path, *where.text ? ": " : "",
+                        where.text);
     }
     size_t i;
     json_array_foreach(array, i, item) {
@@ -136,6 +137,10 @@ static pio_status create_output(feeder *f, const char *path, pio_error *error) {
 static pio_status prepare(feeder *f, const cli_options *options, pio_error *error) {
     pio_status status = pio_check_prompt(f->model, f->ids, f->n_given, error);
     if (status) return status;
+    if (options->greedy > f->model->options.context - f->n_given)
+        return pio_fail(error, PIO_LIMIT,
+                        "%d ids and %d more are %d tokens and the context holds %d: raise --context or lower --greedy",
+                        f->n_given, options->greedy, f->n_given + options->greedy, f->model->options.context);
     f->n_all = f->n_given + options->greedy;
     f->n_pages = PIO_CEIL_DIV(f->n_all, f->model->spec.page_tokens);
     f->step = options->step ? PIO_MIN(options->step, f->model->options.chunk) : f->model->options.chunk;
@@ -152,8 +157,6 @@ static pio_status check_options(const cli_options *options, pio_error *error) {
     if (!options->ids == !options->ids_file)
         return pio_fail(error, PIO_INVALID_ARGUMENT,
                         "logits wants the token ids: either --ids 1,2,3 or --ids-file FILE");
-    if (options->n_images)
-        return pio_fail(error, PIO_UNSUPPORTED, "'%s' is a model without eyes: leave --image out", options->model);
     return PIO_OK;
 }
 
@@ -162,7 +165,14 @@ int cli_logits(const cli_options *options) {
     feeder f = {0};
     cli_options adjusted = *options;
     pio_status status = check_options(options, &error);
-    if (!status) status = options->ids ? parse_ids(&f, options->ids, &error) : read_ids(&f, options->ids_file, &error);
+    if (!status && options->ids) status = parse_ids(&f, options->ids, &error);
+    if (status) {
+        free(f.ids);
+        return cli_refuse_usage(&error);
+    }
+    if (options->n_images)
+        status = pio_fail(&error, PIO_UNSUPPORTED, "'%s' is a model without eyes: leave --image out", options->model);
+    if (!status && options->ids_file) status = read_ids(&f, options->ids_file, &error);
     if (!adjusted.engine.context) adjusted.engine.context = PIO_MAX(1, f.n_given + options->greedy);
     cli_catch_interrupt();
     if (!status) status = cli_open_model(&adjusted, false, &f.model, &error);

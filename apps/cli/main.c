@@ -30,7 +30,7 @@ static void print_overview(FILE *to) {
                 "PIO_BACKEND=auto|cuda|hip|vulkan|cpu and PIO_DEVICE=N choose the device.\n");
 }
 
-int main(int argc, char **argv) {
+static int run(int argc, char **argv) {
     if (argc < 2 || !strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help")) {
         print_overview(argc < 2 ? stderr : stdout);
         return argc < 2 ? EXIT_USAGE : EXIT_DONE;
@@ -50,4 +50,9 @@ int main(int argc, char **argv) {
     print_overview(stderr);
     fprintf(stderr, "inference-pio: there is no command '%s'\n", argv[1]);
     return EXIT_USAGE;
+}
+
+int main(int argc, char **argv) {
+    cli_begin();
+    return cli_end(run(argc, argv));
 }

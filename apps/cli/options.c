@@ -77,8 +77,6 @@ static const option options_table[] = {
     {"--batch", "N", CLI_BENCH, INTEGER, AT(batch), 0, 1, PIO_MAX_SLOTS, NULL, "sequences that decode together (1)"},
     {"--repeats", "N", CLI_BENCH, INTEGER, AT(repeats), 0, 1, 1000, NULL,
      "timed runs of each test, of which the median counts"},
-    {"--trace", NULL, CLI_BENCH, FLAG, AT(trace), 0, 0, 0, NULL,
-     "prints where the time goes, kernel by kernel, to stderr"},
     {"--graph", NULL, CLI_PLAN, FLAG, AT(graph), 0, 0, 0, NULL, "prints the graphs too"},
     {"--json", NULL, CLI_JSON, FLAG, AT(json), 0, 0, 0, NULL, "prints JSON"},
 };
@@ -184,18 +182,22 @@ static const option *find(const cli_command *command, const char *argument, cons
     return NULL;
 }
 
+static bool wants_help(int argc, char **argv) {
+    for (int i = 0; i < argc && strcmp(argv[i], "--"); i++)
+        if (!strcmp(argv[i], "--help") || !strcmp(argv[i], "-h")) return true;
+    return false;
+}
+
 int cli_parse(const cli_command *command, int argc, char **argv, cli_options *out, bool *help) {
     memset(out, 0, sizeof *out);
     out->engine.backend = out->engine.device = PIO_AUTO;
     out->engine.weights = PIO_DTYPE_BF16;
+    *help = wants_help(argc, argv);
+    if (*help) return EXIT_DONE;
     int code = from_environment(command, out), n_positional = 0;
     bool only_positional = false;
     for (int i = 0; i < argc && !code; i++) {
         const char *value;
-        if (!only_positional && (!strcmp(argv[i], "--help") || !strcmp(argv[i], "-h"))) {
-            *help = true;
-            return EXIT_DONE;
-        }
         if (!only_positional && !strcmp(argv[i], "--")) {
             only_positional = true;
             continue;

@@ -85,30 +85,40 @@ static void print_text(const pio_model *model) {
     json_decref(steps);
 }
 
-static void print_graphs(const pio_model *model) {
+/* A list of texts, one a graph. */
+static json_t *graphs_of(const pio_model *model) {
+    json_t *array = json_array();
     for (int32_t g = 0; g < model->spec.n_graphs; g++) {
         size_t bytes = pio_graph_dump(&model->spec, &model->spec.graphs[g], NULL, 0) + 1;
         char *text = malloc(bytes);
-        if (!text) return;
+        if (!text) break;
         pio_graph_dump(&model->spec, &model->spec.graphs[g], text, bytes);
-        fputs(text, stdout);
+        json_array_append_new(array, json_string(text));
         free(text);
     }
+    return array;
+}
+
+static void print_graphs(const pio_model *model) {
+    json_t *graphs = graphs_of(model), *text;
+    size_t i;
+    json_array_foreach(graphs, i, text) fputs(json_string_value(text), stdout);
+    json_decref(graphs);
 }
 
 int cli_plan(const cli_options *options) {
     pio_error error = {0};
     pio_model *model = NULL;
     if (cli_open_model(options, true, &model, &error)) return cli_refuse(&error);
+    int code = EXIT_DONE;
     if (options->json) {
         json_t *json = as_json(model);
-        json_dumpf(json, stdout, JSON_INDENT(2));
-        putchar('\n');
-        json_decref(json);
+        if (options->graph && json) json_object_set_new(json, "graphs", graphs_of(model));
+        code = cli_print_json(json);
     } else {
         print_text(model);
+        if (options->graph) print_graphs(model);
     }
-    if (options->graph) print_graphs(model);
     pio_model_close(model);
-    return EXIT_DONE;
+    return code;
 }

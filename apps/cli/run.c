@@ -11,20 +11,12 @@ enum { PROMPT_LIMIT_BYTES = 64 << 20 };
 static pio_status check_options(const cli_options *o, pio_error *error) {
     if (!o->prompt == !o->batch_file)
         return pio_fail(error, PIO_INVALID_ARGUMENT, "run wants either a prompt or --batch-file: see --help");
-    if (o->n_images)
-        return pio_fail(error, PIO_UNSUPPORTED, "'%s' is a model without eyes: leave --image out", o->model);
-    return PIO_OK;
+    return cli_check_speaking(o, error);
 }
 
 static int run_one(cli_speaker *speaker, pio_error *error) {
     const char *prompt = speaker->options->prompt;
-    json_t *message = json_pack("{s:s, s:s}", "role", "user", "content", prompt);
-    if (!message) {
-        pio_fail(error, PIO_INVALID_ARGUMENT, "the prompt is not valid UTF-8: give it in UTF-8");
-        return cli_refuse(error);
-    }
-    json_t *messages = json_array();
-    json_array_append_new(messages, message);
+    json_t *messages = json_pack("[{s:s, s:s}]", "role", "user", "content", prompt);
     json_t *input = cli_chat_input(speaker, messages);
     pio_answer answer;
     pio_status status = cli_say(speaker, input, &answer, error);
@@ -134,7 +126,10 @@ int cli_run(const cli_options *options) {
         if (!adjusted.engine.context) adjusted.engine.most_context = TOGETHER_CONTEXT;
     }
     cli_catch_interrupt();
-    pio_status status = check_options(options, &error);
+    if (check_options(options, &error)) return cli_refuse_usage(&error);
+    pio_status status = PIO_OK;
+    if (options->n_images)
+        status = pio_fail(&error, PIO_UNSUPPORTED, "'%s' is a model without eyes: leave --image out", options->model);
     if (!status) status = cli_speaker_open(&adjusted, &speaker, &error);
     if (status) return cli_refuse(&error);
     int code = options->batch_file ? run_many(&speaker, &error) : run_one(&speaker, &error);

@@ -79,12 +79,33 @@ static pio_status apply_options(const cli_options *o, cli_speaker *out, pio_erro
     return status ? status : apply_biases(o, out, error);
 }
 
+static pio_status check_utf8(const char *what, const char *text, pio_error *error) {
+    json_t *string = text ? json_string(text) : NULL;
+    if (text && !string) return pio_fail(error, PIO_INVALID_ARGUMENT, "%s is not valid UTF-8: give it in UTF-8", what);
+    json_decref(string);
+    return PIO_OK;
+}
+
+static pio_status check_texts(const cli_options *options, pio_error *error) {
+    pio_status status = check_utf8("the prompt", options->prompt, error);
+    if (!status) status = check_utf8("--system", options->system, error);
+    for (int i = 0; i < options->n_stops && !status; i++) status = check_utf8("--stop", options->stops[i], error);
+    return status;
+}
+
+pio_status cli_check_speaking(const cli_options *options, pio_error *error) {
+    cli_speaker nobody = {.sampling = pio_sampling_greedy()};
+    pio_status status = apply_options(options, &nobody, error);
+    return status ? status : pio_sampling_check(&nobody.sampling, INT32_MAX, error);
+}
+
 /* ---- opening ---- */
 
 pio_status cli_speaker_open(const cli_options *options, cli_speaker *out, pio_error *error) {
     *out = (cli_speaker){.options = options};
     pio_model *model = NULL;
-    pio_status status = cli_open_model(options, false, &model, error);
+    pio_status status = check_texts(options, error);
+    if (!status) status = cli_open_model(options, false, &model, error);
     if (status) return status;
     status = pio_speaker_create(model, &out->speaker, error);
     if (status) {

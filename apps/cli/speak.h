@@ -12,6 +12,9 @@ typedef struct cli_speaker {
     pio_logit_bias biases[CLI_MAX_BIASES];
 } cli_speaker;
 
+/* What can be known of the options without a model: numbers in their range. */
+pio_status cli_check_speaking(const cli_options *options, pio_error *error);
+
 pio_status cli_speaker_open(const cli_options *options, cli_speaker *out, pio_error *error);
 void cli_speaker_close(cli_speaker *speaker);
 
