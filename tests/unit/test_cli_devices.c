@@ -1,0 +1,224 @@
+/* devices and plan: what the machine has, what of it is chosen, and what a model will need. */
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "tests/support/cli.h"
+#include "tests/support/temp_dir.h"
+#include "tests/support/test.h"
+
+static json_t *parse(const cli_result *r) {
+    json_error_t where;
+    json_t *json = json_loadb(r->out, r->n_out, 0, &where);
+    if (!json) fail_msg("stdout is no JSON, line %d: %s\n%.500s", where.line, where.text, r->out);
+    return json;
+}
+
+/* The number of the entries of a backend; *last is one of them. */
+static int entries_of(json_t *devices, const char *backend, json_t **last) {
+    size_t i;
+    json_t *device;
+    int n = 0;
+    json_array_foreach(devices, i, device) {
+        if (strcmp(json_string_value(json_object_get(device, "backend")), backend)) continue;
+        n++;
+        *last = device;
+    }
+    return n;
+}
+
+static void devices_as_json(void **state) {
+    (void)state;
+    static const char *const backends[] = {"cpu", "null", "cuda", "hip", "vulkan"};
+    cli_result r = CLI("devices", "--json");
+    CLI_EXPECT(&r, CLI_DONE, NULL);
+    assert_string_equal(r.err, "");
+    json_t *devices = parse(&r), *device = NULL;
+    for (size_t i = 0; i < 5; i++) {
+        if (!entries_of(devices, backends[i], &device)) fail_msg("the backend %s is not listed", backends[i]);
+        bool usable = json_is_true(json_object_get(device, "usable"));
+        const char *why = json_string_value(json_object_get(device, "why_not"));
+        assert_true(usable == !why);
+        if (why) assert_true(strlen(why) > 10);
+        if (usable) assert_true(json_is_integer(json_object_get(device, "device")));
+        if (usable) assert_true(json_is_string(json_object_get(device, "name")));
+    }
+    size_t i;
+    int n_default = 0;
+    json_array_foreach(devices, i, device) n_default += json_is_true(json_object_get(device, "default"));
+    assert_int_equal(n_default, 1);
+    json_decref(devices);
+    cli_free(&r);
+}
+
+static void devices_as_text(void **state) {
+    (void)state;
+    cli_result r = CLI("devices");
+    CLI_EXPECT(&r, CLI_DONE, NULL);
+    assert_non_null(strstr(r.out, "cpu:0"));
+    assert_non_null(strstr(r.out, "(the default)"));
+    assert_non_null(strstr(r.out, "not usable: "));
+    cli_free(&r);
+}
+
+static void expect_device_line(const cli_result *r, const char *device) {
+    CLI_EXPECT(r, CLI_DONE, NULL);
+    char line[64] = "device: ";
+    strncat(line, device, sizeof line - 10);
+    if (strncmp(r->err, line, strlen(line))) fail_msg("stderr does not begin with '%s': %s", line, r->err);
+}
+
+static void plan_as_json(void **state) {
+    (void)state;
+    cli_result r = CLI("plan", CLI_TINY, "--json", "--graph", "--context", "77", "--weights", "q8");
+    expect_device_line(&r, "cpu:0 ");
+    json_t *plan = parse(&r), *memory = json_object_get(plan, "memory_bytes"), *step, *kernel;
+    static const char *const texts[] = {"model", "family", "backend", "device", "weights"};
+    for (size_t i = 0; i < 5; i++) assert_true(json_is_string(json_object_get(plan, texts[i])));
+    assert_string_equal(json_string_value(json_object_get(plan, "weights")), "q8");
+    assert_int_equal(json_integer_value(json_object_get(plan, "context")), 77);
+    json_int_t sum = 0;
+    static const char *const parts[] = {"weights", "kv_cache", "workspace", "states"};
+    for (size_t i = 0; i < 4; i++) sum += json_integer_value(json_object_get(memory, parts[i]));
+    assert_int_equal(sum, json_integer_value(json_object_get(memory, "total")));
+    assert_true(sum > 2000000);
+    size_t i, j, n_kernels = 0;
+    json_array_foreach(json_object_get(plan, "steps"), i, step) {
+        json_array_foreach(json_object_get(step, "kernels"), j, kernel) {
+            assert_true(json_is_string(json_object_get(kernel, "op")));
+            assert_true(json_integer_value(json_object_get(kernel, "count")) > 0);
+            n_kernels += strchr(json_string_value(json_object_get(kernel, "kernel")), '.') != NULL;
+        }
+    }
+    assert_true(n_kernels > 10);
+    assert_true(json_array_size(json_object_get(plan, "graphs")) >= 2);
+    json_decref(plan);
+    cli_free(&r);
+}
+
+/* No weights are read: a config.json is enough. */
+static void plan_of_a_config_alone(void **state) {
+    (void)state;
+    char *directory = temp_dir_make();
+    size_t n;
+    char *config = cli_read_file(CLI_TINY_PATH "/config.json", &n);
+    temp_dir_write(directory, "config.json", config, n);
+    cli_result r = CLI("plan", directory, "--graph");
+    expect_device_line(&r, "cpu:0 ");
+    assert_non_null(strstr(r.out, "8 layers"));
+    assert_non_null(strstr(r.out, "linear."));
+    cli_free(&r);
+    CLI_REFUSES(CLI_REFUSED, (directory, "safetensors"), "run", directory, "hi");
+    free(config);
+    temp_dir_remove(directory);
+}
+
+static cli_result plan_with(const char *setting, const char *more, const char *value) {
+    const cli_call call = {.arguments = (const char *const[]){"plan", CLI_TINY, more, value, NULL},
+                           .environment = (const char *const[]){setting, NULL}};
+    return cli_run(&call);
+}
+
+static void backends(void **state) {
+    (void)state;
+    cli_result r = plan_with("PIO_BACKEND=null", NULL, NULL);
+    expect_device_line(&r, "null:0 ");
+    cli_free(&r);
+    r = plan_with("PIO_BACKEND=null", "--backend", "cpu");
+    expect_device_line(&r, "cpu:0 ");
+    cli_free(&r);
+    r = plan_with("PIO_BACKEND=auto", NULL, NULL);
+    expect_device_line(&r, "cpu:0 ");
+    cli_free(&r);
+    r = plan_with("PIO_DEVICE=99", "--backend", "cpu");
+    CLI_EXPECT(&r, CLI_REFUSED, "no device 99", "cpu");
+    cli_free(&r);
+    CLI_REFUSES(CLI_REFUSED, ("no device of this machine"), "plan", CLI_TINY, "--device", "99");
+    CLI_REFUSES(CLI_REFUSED, ("null", "computes nothing", "--backend"), "run", CLI_TINY, "hi", "--backend", "null");
+}
+
+/* A backend that cannot be used is named with a cause and a cure, and never replaced in silence. */
+static void backends_that_are_missing(void **state) {
+    (void)state;
+    static const char *const names[] = {"cuda", "hip", "vulkan"};
+    cli_result list = CLI("devices", "--json");
+    json_t *devices = parse(&list), *device = NULL;
+    for (size_t i = 0; i < 3; i++) {
+        assert_true(entries_of(devices, names[i], &device) > 0);
+        if (json_is_true(json_object_get(device, "usable"))) continue; /* this machine has one */
+        cli_result r = CLI("plan", CLI_TINY, "--backend", names[i]);
+        CLI_EXPECT(&r, CLI_REFUSED, names[i], "backend");
+        assert_string_equal(r.out, "");
+        assert_null(strstr(r.err, "device: "));
+        cli_free(&r);
+    }
+    json_decref(devices);
+    cli_free(&list);
+}
+
+static void kernels(void **state) {
+    (void)state;
+    cli_result r = plan_with("PIO_KERNEL=rmsnorm=rmsnorm.base.f32.portable", NULL, NULL);
+    expect_device_line(&r, "cpu:0 ");
+    assert_non_null(strstr(r.out, "rmsnorm.base.f32.portable"));
+    assert_null(strstr(r.out, "rmsnorm.avx"));
+    cli_free(&r);
+    r = plan_with("PIO_KERNEL=rmsnorm=rmsnorm.base.f32.fastest", NULL, NULL);
+    CLI_EXPECT(&r, CLI_REFUSED, "rmsnorm.base.f32.fastest", "rmsnorm.base.f32.portable");
+    cli_free(&r);
+    r = plan_with("PIO_KERNEL=pray=pray.base.f32.portable", NULL, NULL);
+    CLI_EXPECT(&r, CLI_REFUSED, "pray", "rmsnorm");
+    cli_free(&r);
+    r = plan_with("PIO_KERNEL=rmsnorm", NULL, NULL);
+    CLI_EXPECT(&r, CLI_REFUSED, "rmsnorm");
+    cli_free(&r);
+    r = plan_with("PIO_CPU_WITHOUT=avx2", NULL, NULL);
+    expect_device_line(&r, "cpu:0 ");
+    assert_null(strstr(r.out, "avx"));
+    cli_free(&r);
+}
+
+/* A bundled model is found by PIO_HOME alone, too. */
+static void home(void **state) {
+    (void)state;
+    char *directory = temp_dir_make(), setting[600], path[600];
+    size_t n;
+    char *config = cli_read_file(CLI_TINY_PATH "/config.json", &n);
+    snprintf(path, sizeof path, "%s/assets", directory);
+    assert_int_equal(mkdir(path, 0700), 0);
+    snprintf(path, sizeof path, "%s/assets/my-own", directory);
+    assert_int_equal(mkdir(path, 0700), 0);
+    temp_dir_write(path, "config.json", config, n);
+    snprintf(setting, sizeof setting, "PIO_HOME=%s", directory);
+    const cli_call call = {.arguments = (const char *const[]){"plan", "my-own", NULL},
+                           .environment = (const char *const[]){setting, NULL}};
+    cli_result r = cli_run(&call);
+    expect_device_line(&r, "cpu:0 ");
+    assert_non_null(strstr(r.out, path));
+    cli_free(&r);
+    CLI_REFUSES(CLI_REFUSED, ("'my-own'", "PIO_HOME"), "plan", "my-own");
+    CLI_REFUSES(CLI_REFUSED, ("''", "PIO_HOME"), "plan", "");
+    free(config);
+    temp_dir_remove(directory);
+}
+
+static void threads(void **state) {
+    (void)state;
+    cli_result r = CLI("plan", CLI_TINY, "--threads", "1");
+    expect_device_line(&r, "cpu:0 ");
+    assert_non_null(strstr(r.err, "1 thread"));
+    cli_free(&r);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(devices_as_json), cmocka_unit_test(devices_as_text),
+        cmocka_unit_test(plan_as_json),    cmocka_unit_test(plan_of_a_config_alone),
+        cmocka_unit_test(backends),        cmocka_unit_test(backends_that_are_missing),
+        cmocka_unit_test(kernels),         cmocka_unit_test(home),
+        cmocka_unit_test(threads),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
