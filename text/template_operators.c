@@ -150,6 +150,9 @@ static bool repeat(pio_template_run *run, const pio_tv *of, int64_t times, pio_t
     bool is_text = of->kind == PIO_TV_STR;
     if (!is_text && !pio_run_new_list(run, (pio_tv_kind)of->kind, 0, &list)) return false;
     bool empty = is_text ? !of->n : !of->u.list->n;
+    size_t bytes, item_bytes = is_text ? of->n : (size_t)of->u.list->n * sizeof(pio_tv);
+    if (times > 0 && (PIO_MUL_OVERFLOWS(item_bytes, (size_t)times, &bytes) || bytes > run->limits.memory_bytes))
+        return pio_run_fail(run, PIO_LIMIT, "rendering takes more than %zu bytes of memory", run->limits.memory_bytes);
     for (int64_t i = 0; i < times && !empty; i++) {
         if (!pio_run_step(run, 1)) return false;
         if (is_text && !pio_run_text_add(run, &text, of->u.bytes, of->n)) return false;

@@ -42,9 +42,14 @@ FILTER(f_title) {
             if (!gap || at == word) at = next;
             if (gap && at == next) break;
         }
-        pio_tv part = pio_tv_str(word, (size_t)(at - word)), changed;
-        if (!pio_run_text_case(run, &part, PIO_CASE_CAPITALIZE, &changed) ||
-            !pio_run_text_add(run, &result, changed.u.bytes, changed.n))
+        /* the first character and the rest apart: a final sigma is none to the reference here */
+        size_t n_first = pio_utf8_length((unsigned char)*word);
+        pio_tv head = pio_tv_str(word, n_first), tail = pio_tv_str(word + n_first, (size_t)(at - word) - n_first);
+        pio_tv upper, lower;
+        if (!pio_run_text_case(run, &head, PIO_CASE_UPPER, &upper) ||
+            !pio_run_text_case(run, &tail, PIO_CASE_LOWER, &lower) ||
+            !pio_run_text_add(run, &result, upper.u.bytes, upper.n) ||
+            !pio_run_text_add(run, &result, lower.u.bytes, lower.n))
             return false;
     }
     return pio_run_text_value(run, &result, out);
