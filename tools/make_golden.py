@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Makes tests/data/golden/: small random checkpoints in Hugging Face form, each with golden.safetensors beside it.
-usage: make_golden.py OUT_DIR    (needs: pip install torch transformers)
+usage: make_golden.py OUT_DIR [--only NAME]    (needs: pip install torch transformers)
 
-golden.safetensors holds what transformers computes in float32 from the bf16 weights: `input_ids` [tokens] and their
+golden.safetensors holds what transformers computes in float32 from the stored weights: `input_ids` [tokens] and their
 `logits` [tokens, vocab], `greedy_ids` (the first `prompt_len` input ids and their greedy continuation). A seed is
 taken only if every greedy choice has a clear margin, so that rounding cannot turn it, and the continuation does not
 repeat itself from the start.
@@ -32,17 +32,22 @@ CASES = {
                               "max_window_layers": 2, "num_attention_heads": 4, "num_hidden_layers": 2,
                               "num_key_value_heads": 1, "rope_scaling": None, "rope_theta": 10000,
                               "tie_word_embeddings": False, "torch_dtype": "bfloat16", "vocab_size": 300}, 2),
+    # Sizes that no block of a kernel divides, as many K as Q heads, one layer, float32 in the file.
+    "qwen3_odd_f32": ({**COMMON, "dtype": "float32", "head_dim": 24, "hidden_size": 56, "intermediate_size": 88,
+                       "num_attention_heads": 5, "num_hidden_layers": 1, "num_key_value_heads": 5,
+                       "rms_norm_eps": 1e-5, "rope_scaling": {"rope_type": "default"}, "rope_theta": 1000000.0,
+                       "tie_word_embeddings": False, "vocab_size": 151}, 1),
 }
 
 
 def weights(model, generator):
-    """Random bf16 weights of ordinary size: norms around 1, products that keep their input's size."""
-    state = {}
+    """Random weights of the config's type and ordinary size: norms around 1, products that keep their input's size."""
+    state, dtype = {}, torch.float32 if model.config.stored_dtype == "float32" else torch.bfloat16
     for name, p in model.named_parameters():
         noise = torch.randn(p.shape, generator=generator)
         lookup_only = "embed_tokens" in name and not model.config.tie_word_embeddings
         value = 1 + 0.2 * noise if p.dim() == 1 else noise if lookup_only else noise * p.shape[1] ** -0.5
-        state[name] = value.to(torch.bfloat16)
+        state[name] = value.to(dtype)
     return state
 
 
@@ -86,6 +91,7 @@ def make(folder, config, n_shards):
     settings = {k: v for k, v in config.items() if k not in ("rope_theta", "rope_scaling", "torch_dtype")}
     settings.setdefault("rope_parameters", {"rope_type": "default", "rope_theta": config.get("rope_theta")})
     model = Qwen3ForCausalLM(Qwen3Config(**settings, attn_implementation="eager")).float().eval()
+    model.config.stored_dtype = config.get("dtype", config.get("torch_dtype"))
     for seed in range(1000):
         generator = torch.Generator().manual_seed(seed)
         state = weights(model, generator)
@@ -107,10 +113,12 @@ def make(folder, config, n_shards):
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("out")
+    p.add_argument("--only", choices=sorted(CASES), help="one of the checkpoints; by default all")
     a = p.parse_args()
     torch.set_num_threads(2)
     for name, (config, n_shards) in CASES.items():
-        make(os.path.join(a.out, name), config, n_shards)
+        if a.only in (None, name):
+            make(os.path.join(a.out, name), config, n_shards)
 
 
 if __name__ == "__main__":

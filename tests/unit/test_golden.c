@@ -1,0 +1,162 @@
+/* The numbers agree with the reference implementation: the small checkpoints of tests/data/golden, made together with
+ * their logits and greedy continuations by transformers in float32 (tools/make_golden.py), on every path through the
+ * cache and with every kind of weights. */
+#include "tests/support/test.h"
+
+#include <dirent.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "io/safetensors.h"
+#include "tests/support/engine.h"
+
+enum { MOST_CASES = 32, NAME_BYTES = 64, MOST_IDS = 1024 };
+
+typedef struct golden {
+    char directory[256];
+    pio_safetensors *file;
+    const float *logits; /* [n, vocab] */
+    int32_t ids[MOST_IDS], greedy[MOST_IDS];
+    int32_t n, n_greedy, vocab; /* n_greedy: ids and their continuation */
+} golden;
+
+static const pio_stored_tensor *tensor_of(const golden *g, const char *name, pio_stored_dtype dtype, int rank) {
+    const pio_stored_tensor *tensor = pio_safetensors_find(g->file, name);
+    assert_non_null(tensor);
+    assert_int_equal(tensor->dtype, dtype);
+    assert_int_equal(tensor->rank, rank);
+    return tensor;
+}
+
+static golden *open_golden(const char *name) {
+    golden *g = calloc(1, sizeof *g);
+    char path[300];
+    pio_error error;
+    assert_non_null(g);
+    snprintf(g->directory, sizeof g->directory, "%s/golden/%s", PIO_TEST_DATA, name);
+    snprintf(path, sizeof path, "%s/golden.safetensors", g->directory);
+    if (pio_safetensors_open(path, &g->file, &error)) fail_msg("%s", error.text);
+    const pio_stored_tensor *logits = tensor_of(g, "logits", PIO_STORED_F32, 2);
+    const pio_stored_tensor *ids = tensor_of(g, "input_ids", PIO_STORED_I32, 1);
+    const pio_stored_tensor *greedy = tensor_of(g, "greedy_ids", PIO_STORED_I32, 1);
+    assert_true(ids->dims[0] == logits->dims[0] && ids->dims[0] < greedy->dims[0] && greedy->dims[0] <= MOST_IDS);
+    assert_int_equal((uintptr_t)logits->data % sizeof(float), 0);
+    g->logits = logits->data;
+    g->n = (int32_t)ids->dims[0];
+    g->n_greedy = (int32_t)greedy->dims[0];
+    g->vocab = (int32_t)logits->dims[1];
+    memcpy(g->ids, ids->data, ids->bytes);
+    memcpy(g->greedy, greedy->data, greedy->bytes);
+    return g;
+}
+
+static void close_golden(golden *g) {
+    pio_safetensors_close(g->file);
+    free(g);
+}
+
+static int compare_doubles(const void *a, const void *b) {
+    const double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+/* Of the tokens' errors, each a NMSE over its row: the median and the worst. */
+static void token_errors(const golden *g, const float *logits, double *median, double *worst) {
+    double errors[MOST_IDS];
+    for (int32_t t = 0; t < g->n; t++)
+        errors[t] = test_nmse(logits + (size_t)t * (size_t)g->vocab, g->logits + (size_t)t * (size_t)g->vocab,
+                              (size_t)g->vocab);
+    qsort(errors, (size_t)g->n, sizeof *errors, compare_doubles);
+    *median = errors[g->n / 2];
+    *worst = errors[g->n - 1];
+}
+
+typedef struct tolerance {
+    const char *name;
+    pio_dtype weights;
+    bool compute_f32;
+    double median, worst; /* most NMSE of a token */
+} tolerance;
+
+/* float32 arithmetic differs by the order of sums alone. Random weights of small matrices are the hardest for 8 and 4
+ * bits: nothing averages out. */
+static const tolerance tolerances[] = {
+    {"float32", PIO_DTYPE_BF16, true, 1e-9, 1e-9},
+    {"default", PIO_DTYPE_BF16, false, 1e-3, 1e-2},
+    {"q8", PIO_DTYPE_Q8, false, 5e-3, 1e-2},
+    {"q4", PIO_DTYPE_Q4, false, 0.1, 0.4},
+};
+
+static void check_logits(const golden *g, const tolerance *limit) {
+    static const int32_t steps[] = {MOST_IDS, 1, 7};
+    float *logits = malloc(sizeof *logits * (size_t)g->n * (size_t)g->vocab);
+    pio_engine_options options = test_engine_options(limit->compute_f32);
+    options.weights = limit->weights;
+    options.context = g->n_greedy;
+    pio_model *model = test_model_load(g->directory, &options);
+    assert_non_null(logits);
+    assert_int_equal(model->config.common.vocab_size, g->vocab);
+    for (size_t i = 0; i < PIO_COUNT(steps); i++) {
+        double median, worst;
+        test_model_logits(model, g->ids, g->n, PIO_MIN(steps[i], g->n), logits);
+        token_errors(g, logits, &median, &worst);
+        print_message("%s, steps of %d: NMSE of the median token %.2g, of the worst %.2g\n", limit->name,
+                      PIO_MIN(steps[i], g->n), median, worst);
+        if (!(median <= limit->median && worst <= limit->worst))
+            fail_msg("over %.2g and %.2g", limit->median, limit->worst);
+    }
+    pio_model_close(model);
+    free(logits);
+}
+
+static void check_greedy(const golden *g, bool compute_f32) {
+    static test_answer answer;
+    const int32_t n_new = g->n_greedy - g->n;
+    pio_engine_options options = test_engine_options(compute_f32);
+    options.context = g->n_greedy;
+    pio_engine *engine = test_engine_open(g->directory, &options);
+    assert_memory_equal(g->greedy, g->ids, sizeof *g->ids * (size_t)g->n);
+    test_answer_begin(&answer, g->ids, g->n, n_new);
+    test_answers_run(engine, &answer, 1);
+    assert_int_equal(answer.n_tokens, n_new);
+    for (int32_t i = 0; i < n_new; i++)
+        if (answer.tokens[i] != g->greedy[g->n + i])
+            fail_msg("token %d of the continuation is %d and should be %d", i, answer.tokens[i], g->greedy[g->n + i]);
+    pio_engine_destroy(engine);
+}
+
+static void logits_agree(void **state) {
+    golden *g = open_golden(*state);
+    for (size_t i = 0; i < PIO_COUNT(tolerances); i++) check_logits(g, &tolerances[i]);
+    close_golden(g);
+}
+
+static void greedy_continuations_agree(void **state) {
+    golden *g = open_golden(*state);
+    check_greedy(g, true);
+    check_greedy(g, false);
+    close_golden(g);
+}
+
+int main(void) {
+    static char names[MOST_CASES][NAME_BYTES], titles[2 * MOST_CASES][96];
+    struct CMUnitTest tests[2 * MOST_CASES];
+    DIR *cases = opendir(PIO_TEST_DATA "/golden");
+    const struct dirent *entry;
+    int n = 0;
+    while (cases && (entry = readdir(cases)) && n < MOST_CASES) {
+        if (entry->d_name[0] == '.') continue;
+        snprintf(names[n], NAME_BYTES, "%.60s", entry->d_name);
+        snprintf(titles[2 * n], sizeof titles[0], "%.60s: logits_agree", names[n]);
+        snprintf(titles[2 * n + 1], sizeof titles[0], "%.60s: greedy_continuations_agree", names[n]);
+        tests[2 * n] = (struct CMUnitTest){titles[2 * n], logits_agree, NULL, NULL, names[n]};
+        tests[2 * n + 1] = (struct CMUnitTest){titles[2 * n + 1], greedy_continuations_agree, NULL, NULL, names[n]};
+        n++;
+    }
+    if (cases) closedir(cases);
+    if (n < 3) {
+        fprintf(stderr, "%s/golden holds %d checkpoints, not 3: the data is missing\n", PIO_TEST_DATA, n);
+        return 1;
+    }
+    return _cmocka_run_group_tests("golden", tests, 2 * (size_t)n, NULL, NULL);
+}
