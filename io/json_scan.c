@@ -5,6 +5,7 @@
 enum { MAX_DEPTH = 64 };
 
 void pio_json_scan_begin(pio_json_cursor *cursor, const char *text, size_t n_bytes) {
+    if (!n_bytes) text = ""; /* an empty file has no address */
     *cursor = (pio_json_cursor){.begin = text, .at = text, .end = text + n_bytes};
 }
 

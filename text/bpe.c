@@ -86,8 +86,11 @@ pio_status pio_bpe_add_token(pio_bpe *bpe, const char *text, size_t n_bytes, uin
     if (id > PIO_BPE_MAX_ID)
         return pio_fail(error, PIO_CORRUPT, "token '%.*s' has id %llu, but at most %d is possible",
                         (int)PIO_MIN(n_bytes, (size_t)60), text, (unsigned long long)id, PIO_BPE_MAX_ID);
+    if (n_bytes > PIO_BPE_MAX_TOKEN_BYTES)
+        return pio_fail(error, PIO_LIMIT, "token '%.60s...' is %zu bytes long, but at most %d are possible", text,
+                        n_bytes, PIO_BPE_MAX_TOKEN_BYTES);
     size_t at = bpe->pool.n_bytes, n = n_bytes;
-    bool ok = n_bytes < INT32_MAX && at + n_bytes < UINT32_MAX && pio_text_reserve(&bpe->pool, n_bytes + 1) &&
+    bool ok = at + n_bytes < UINT32_MAX && pio_text_reserve(&bpe->pool, n_bytes + 1) &&
               reserve_ids(bpe, (int32_t)id) && (2 * ((uint64_t)bpe->n_entries + 1) < bpe->n_slots || grow_slots(bpe));
     if (!ok) return pio_fail_memory(error, "a vocabulary", at + n_bytes);
     char *to = bpe->pool.bytes + at;
@@ -113,14 +116,12 @@ static int32_t find_kept(const pio_bpe *bpe, const char *bytes, size_t n_bytes, 
 }
 
 int32_t pio_bpe_find(const pio_bpe *bpe, const char *text, size_t n_bytes) {
+    if (n_bytes > PIO_BPE_MAX_TOKEN_BYTES) return -1;
     if (!bpe->byte_level) return find_kept(bpe, text, n_bytes, false);
-    char small[256], *buffer = n_bytes <= sizeof small ? small : malloc(n_bytes);
-    if (!buffer) return -1;
+    char bytes[PIO_BPE_MAX_TOKEN_BYTES];
     size_t n;
-    bool literal = !pio_alphabet_to_bytes(text, n_bytes, buffer, &n);
-    int32_t id = literal ? find_kept(bpe, text, n_bytes, true) : find_kept(bpe, buffer, n, false);
-    if (buffer != small) free(buffer);
-    return id;
+    bool literal = !pio_alphabet_to_bytes(text, n_bytes, bytes, &n);
+    return literal ? find_kept(bpe, text, n_bytes, true) : find_kept(bpe, bytes, n, false);
 }
 
 bool pio_bpe_spell(const pio_bpe *bpe, int32_t id, pio_text *out) {
@@ -169,15 +170,12 @@ pio_status pio_bpe_add_merge(pio_bpe *bpe, const char *left, size_t n_left, cons
     if (left_id < 0) return fail_merge(error, rank, left, n_left);
     if (right_id < 0) return fail_merge(error, rank, right, n_right);
     if (n_right < n_prefix) return fail_merge(error, rank, right, n_right);
-    char small[512], *joined = small;
+    char joined[2 * PIO_BPE_MAX_TOKEN_BYTES];
     size_t n = n_left + n_right - n_prefix;
-    if (n > sizeof small && !(joined = malloc(n))) return pio_fail_memory(error, "a merge", n);
     memcpy(joined, left, n_left);
     memcpy(joined + n_left, right + n_prefix, n_right - n_prefix);
     int32_t id = pio_utf8_valid_prefix(joined, n) == n ? pio_bpe_find(bpe, joined, n) : -1;
-    pio_status status = id < 0 ? fail_merge(error, rank, joined, n) : PIO_OK;
-    if (joined != small) free(joined);
-    if (status) return status;
+    if (id < 0) return fail_merge(error, rank, joined, n);
     if (rank == UINT32_MAX / 4) return pio_fail(error, PIO_LIMIT, "there are more than %u merges", rank);
     if (5 * ((uint64_t)rank + 1) > 3 * (uint64_t)bpe->n_merge_slots && !grow_merges(bpe))
         return pio_fail_memory(error, "the merges", sizeof *bpe->merges * 2ull * bpe->n_merge_slots);

@@ -15,7 +15,10 @@
 #include "text/token_ids.h"
 #include "text/utf8.h"
 
-enum { PIO_BPE_MAX_ID = (1 << 24) - 1 };
+enum {
+    PIO_BPE_MAX_ID = (1 << 24) - 1,
+    PIO_BPE_MAX_TOKEN_BYTES = 4096, /* as the file writes it */
+};
 
 typedef struct pio_bpe_token {
     uint32_t at, n_bytes; /* in the pool */
@@ -58,7 +61,8 @@ typedef struct pio_bpe {
 pio_status pio_bpe_begin(pio_bpe *bpe, const pio_bpe_options *options, pio_error *error);
 void pio_bpe_free(pio_bpe *bpe);
 
-/* Adds a token (UTF-8, as the file writes it); the later of two equal texts counts. PIO_CORRUPT: id out of range. */
+/* Adds a token (UTF-8, as the file writes it); the later of two equal texts counts. PIO_CORRUPT: id out of range;
+ * PIO_LIMIT: too long. */
 pio_status pio_bpe_add_token(pio_bpe *bpe, const char *text, size_t n_bytes, uint64_t id, pio_error *error);
 
 /* Adds the next merge; all tokens are there. PIO_CORRUPT: a part or the whole is no token. */

@@ -8,45 +8,11 @@
 
 #include "base/array.h"
 #include "base/compiler.h"
-#include "io/file.h"
 #include "io/json_scan.h"
 #include "tests/support/random.h"
 #include "tests/support/temp_dir.h"
+#include "tests/support/tokenizer_style.h"
 #include "text/token_lines.h"
-
-static char *read_data(const char *name, size_t *n_bytes) {
-    char path[512], *text;
-    pio_error error = {0};
-    snprintf(path, sizeof path, "%s/tokenizer/%s", PIO_TEST_DATA, name);
-    if (pio_file_read_text(path, 64 << 20, &text, n_bytes, &error)) fail_msg("%s", error.text);
-    return text;
-}
-
-/* The tokenizer.json of a style: its head and the tables that it shares with others. */
-static char *read_style(const char *style, const char *tables, size_t *n_bytes) {
-    char name[128];
-    size_t n_head, n_tables;
-    snprintf(name, sizeof name, "%s.head", style);
-    char *head = read_data(name, &n_head);
-    snprintf(name, sizeof name, "%s.tables", tables);
-    char *rest = read_data(name, &n_tables);
-    head = realloc(head, n_head + n_tables + 1);
-    assert_non_null(head);
-    memcpy(head + n_head, rest, n_tables + 1);
-    free(rest);
-    *n_bytes = n_head + n_tables;
-    return head;
-}
-
-static pio_tokenizer *open_style(const char *style, const char *tables) {
-    size_t n;
-    char *json = read_style(style, tables, &n);
-    pio_error error = {0};
-    pio_tokenizer *tokenizer;
-    if (pio_tokenizer_parse(style, json, n, &tokenizer, &error)) fail_msg("%s", error.text);
-    free(json);
-    return tokenizer;
-}
 
 /* Compares but for spaces: the command prints "[1, 2]". */
 static bool same_ids(const pio_text *got, const char *want, size_t n_want) {
@@ -94,14 +60,14 @@ static char *next_line(char **at) {
 static void test_styles(void **state) {
     (void)state;
     size_t n;
-    char *text = read_data("styles.txt", &n), *at = text, *line;
+    char *text = tokenizer_style_data("styles.txt", &n), *at = text, *line;
     pio_tokenizer *tokenizer = NULL;
     char style[64] = "", tables[64];
     int n_styles = 0, n_cases = 0;
     while ((line = next_line(&at))) {
         if (sscanf(line, "style %63s %63s", style, tables) == 2) {
             pio_tokenizer_close(tokenizer);
-            tokenizer = open_style(style, tables);
+            tokenizer = tokenizer_style_open(style, tables);
             n_styles++;
             continue;
         }
@@ -133,7 +99,7 @@ static size_t random_utf8(test_random *random, char *out, int n_characters) {
 static void test_round_trip(void **state) {
     (void)state;
     test_random random = test_random_begin("round trip");
-    pio_tokenizer *tokenizer = open_style("llama3", "bytes");
+    pio_tokenizer *tokenizer = tokenizer_style_open("llama3", "bytes");
     for (int round = 0; round < 400; round++) {
         char text[4 * 200];
         size_t n = random_utf8(&random, text, 1 + (int)test_random_below(&random, 200));
@@ -165,7 +131,7 @@ static void test_round_trip(void **state) {
 static void test_streaming_of_random_ids(void **state) {
     (void)state;
     test_random random = test_random_begin("random ids");
-    pio_tokenizer *tokenizer = open_style("qwen", "bytes");
+    pio_tokenizer *tokenizer = tokenizer_style_open("qwen", "bytes");
     for (int round = 0; round < 400; round++) {
         int32_t ids[64];
         size_t n = 1 + test_random_below(&random, 64);
@@ -192,7 +158,7 @@ static void test_streaming_of_random_ids(void **state) {
 
 static void test_names(void **state) {
     (void)state;
-    pio_tokenizer *tokenizer = open_style("qwen", "bytes");
+    pio_tokenizer *tokenizer = tokenizer_style_open("qwen", "bytes");
     int32_t end = pio_tokenizer_token_id(tokenizer, "<|im_end|>"), think = pio_tokenizer_token_id(tokenizer, "<think>");
     int32_t space = pio_tokenizer_token_id(tokenizer, "Ġ"),
             begin = pio_tokenizer_token_id(tokenizer, "<｜begin▁of▁sentence｜>");
@@ -215,7 +181,7 @@ static void test_names(void **state) {
     pio_tokenizer_close(tokenizer);
     pio_tokenizer_close(NULL);
 
-    tokenizer = open_style("llama2", "characters");
+    tokenizer = tokenizer_style_open("llama2", "characters");
     bytes = pio_tokenizer_token_bytes(tokenizer, pio_tokenizer_token_id(tokenizer, "<0xC3>"), &n);
     assert_int_equal(n, 1);
     assert_int_equal((unsigned char)bytes[0], 0xc3);
@@ -240,7 +206,7 @@ static void expect_text_failure(const pio_tokenizer *tokenizer, const char *text
 
 static void test_bad_calls(void **state) {
     (void)state;
-    pio_tokenizer *tokenizer = open_style("qwen", "bytes");
+    pio_tokenizer *tokenizer = tokenizer_style_open("qwen", "bytes");
     pio_text out = {0};
     pio_error error = {0};
     expect_text_failure(tokenizer, "abc\xff", 4, PIO_INVALID_ARGUMENT, "byte 3 (0xff)");
@@ -271,7 +237,7 @@ static void test_line_escapes(void **state) {
     (void)state;
     static const char line[] =
         "\"\\n\\u000b\\f\\u001c\\\"\\\\\\u0085\\u2028\\u2029 \xc2\x84\xe2\x80\xa7\xe2\x80\xaa\x7f\"";
-    pio_tokenizer *tokenizer = open_style("gpt2", "bytes");
+    pio_tokenizer *tokenizer = tokenizer_style_open("gpt2", "bytes");
     pio_text ids = {0}, back = {0};
     pio_error error = {0};
     assert_int_equal(pio_token_line_encode(tokenizer, line, sizeof line - 1, &ids, &error), PIO_OK);
@@ -368,7 +334,7 @@ static void test_damaged_files(void **state) {
     (void)state;
     test_random random = test_random_begin("damaged files");
     size_t n;
-    char *json = read_style("flags", "bytes", &n);
+    char *json = tokenizer_style_json("flags", "bytes", &n);
     for (int round = 0; round < 150; round++) {
         pio_tokenizer *tokenizer;
         pio_error error = {0};
