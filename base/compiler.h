@@ -8,7 +8,7 @@
 #define PIO_ALWAYS_INLINE                   inline __attribute__((always_inline))
 #define PIO_NOINLINE                        __attribute__((noinline))
 #define PIO_ALIGNED(bytes)                  __attribute__((aligned(bytes)))
-#define PIO_EXPORT                          __attribute__((visibility("default")))
+#define PIO_VECTOR(bytes)                   __attribute__((vector_size(bytes)))
 #define PIO_LIKELY(x)                       __builtin_expect(!!(x), 1)
 #define PIO_UNLIKELY(x)                     __builtin_expect(!!(x), 0)
 #define PIO_PREFETCH(address)               __builtin_prefetch(address)

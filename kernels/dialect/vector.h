@@ -24,10 +24,13 @@ static inline uint32_t pio_float_to_bits(float x) {
     return bits;
 }
 
+/* Partial results in registers: an array of them would pass through memory in every round. */
+typedef float pio_lanes PIO_VECTOR(64);
+
 /* Adds the lanes pairwise. */
-static PIO_ALWAYS_INLINE float pio_lanes_sum(const float lanes[PIO_LANES]) {
+static PIO_ALWAYS_INLINE float pio_lanes_sum(const pio_lanes *lanes) {
     float a[8], b[4];
-    for (int i = 0; i < 8; i++) a[i] = lanes[i] + lanes[i + 8];
+    for (int i = 0; i < 8; i++) a[i] = (*lanes)[i] + (*lanes)[i + 8];
     for (int i = 0; i < 4; i++) b[i] = a[i] + a[i + 4];
     return (b[0] + b[2]) + (b[1] + b[3]);
 }
@@ -65,20 +68,14 @@ static PIO_ALWAYS_INLINE void pio_encode_bf16(const float *x, int32_t cols, uint
     memset(y + cols, 0, 2 * (size_t)(PIO_ROUND_UP(cols, 32) - cols));
 }
 
+/* The largest magnitude: without their sign, floats are in the order of their bits (NaN above all, which it stays). */
 static PIO_ALWAYS_INLINE float pio_largest(const float *x, int32_t n) {
-    float lanes[PIO_LANES] = {0}, largest = 0;
-    int32_t i = 0;
-    for (; i + PIO_LANES <= n; i += PIO_LANES)
-        for (int j = 0; j < PIO_LANES; j++) {
-            float a = pio_bits_to_float(pio_float_to_bits(x[i + j]) & 0x7fffffffu);
-            lanes[j] = a > lanes[j] ? a : lanes[j];
-        }
-    for (; i < n; i++) {
-        float a = pio_bits_to_float(pio_float_to_bits(x[i]) & 0x7fffffffu);
-        largest = a > largest ? a : largest;
+    uint32_t largest = 0;
+    for (int32_t i = 0; i < n; i++) {
+        uint32_t bits = pio_float_to_bits(x[i]) & 0x7fffffffu;
+        largest = bits > largest ? bits : largest;
     }
-    for (int j = 0; j < PIO_LANES; j++) largest = lanes[j] > largest ? lanes[j] : largest;
-    return largest;
+    return pio_bits_to_float(largest);
 }
 
 /* One block of at most 256 columns; the sum of whole numbers is exact in any order. */

@@ -1,23 +1,24 @@
 /* Linear layers on q8_x16 and q4_x16 for 9 tokens and more. Two dispatches:
  *
  * 1. The activations (S8) are laid out in tiles of at most 12 tokens, so that a kernel reads them as one stream.
- * 2. A unit of work is a pair of panels: 32 rows of w, for SwiGLU 16 gate rows and their 16 up rows. q4 is unpacked
- *    once for all tokens to what q8 is in memory: sub * level + 128 as u8, with one scale a row and 256 columns. Then
- *    each tile of tokens is multiplied with the pair, 24 accumulators of 16 rows; a block of 256 columns is summed in
- *    integers, which start from -128 times the sum of the block's activations, and added to the float32 sums.
+ * 2. A unit of work is a pair of panels: 32 rows of w, for SwiGLU 16 gate rows and their 16 up rows. It is computed
+ *    block by block of 256 columns, which stay in the first-level cache while all tiles pass: q8 as it lies, q4
+ *    unpacked to what q8 is in memory, sub * level + 128 as u8. A tile takes 24 accumulators of 16 rows; they start
+ *    from -128 times the sum of the block's activations, and are added to the tile's float32 sums.
  *
- * While a unit is computed, the next one's weights are prefetched into the second-level cache. The last units are cut
- * into parts of the tokens, so that the workers finish together. */
+ * While a block is computed, the next one's weights are fetched. The last units are cut into parts of the tokens, so
+ * that the workers finish together. */
 #include "kernels/elementwise/elementwise.h"
 #include "kernels/families.h"
 #include "kernels/linear/linear_finish_avx512.h"
 #include "kernels/linear/linear_q_avx512.h"
 
-enum { TILE_TOKENS = 12, PARTS = 4, PACK, MULTIPLY };
+enum { TILE_TOKENS = 12, GROUP_TILES = 64, PARTS = 4, PACK, MULTIPLY };
+enum { TILE_SUMS = 2 * TILE_TOKENS * PIO_X16_ROWS, BLOCK_BYTES = PIO_SCALE_COLUMNS * PIO_X16_ROWS };
 
-/* The laid-out activations in the call's scratch: tile after tile, of n tokens each,
- *   codes   int8 [columns rounded up to 256 / 4][n][4]
- *   scales  float [blocks][n]   and   starts  int32 [blocks][n], -128 * the block's sum of codes */
+/* The laid-out activations in the call's scratch: block after block of 256 columns, in it tile after tile of n tokens,
+ *   codes   int8 [64][n][4]
+ *   scales  float [n]   and   starts  int32 [n], -128 * the block's sum of codes */
 typedef struct tiles {
     int8_t *codes;
     float *scales;
@@ -55,30 +56,26 @@ pio_status pio_linear_q_gemm_record(pio_recorder *recorder, const pio_call *call
     return status ? status : recorder->dispatch(recorder, 0, groups, &args, sizeof args, error);
 }
 
+/* Where token t0 of a block is: in scales and starts, and times 256 in the codes. */
+static int64_t token_at(const tiles *x, int32_t block, int32_t t0) {
+    return (int64_t)block * x->live + t0;
+}
+
 static void pack_tile(const pio_linear_args *a, const tiles *x, int32_t tile) {
-    int32_t t0 = tile_begin(x, tile), n = tile_begin(x, tile + 1) - t0, n_words = x->n_blocks * (PIO_SCALE_COLUMNS / 4);
-    int32_t *codes = (int32_t *)(void *)(x->codes + (int64_t)t0 * x->n_blocks * PIO_SCALE_COLUMNS);
-    for (int32_t t = 0; t < n; t++) {
-        const int8_t *row = pio_q_x_codes(a, t0 + t);
-        const int32_t *words = (const int32_t *)(const void *)row;
-        const float *scales = (const float *)(const void *)(row + pio_s8_scales_at(a->cols));
-        const int32_t *sums = (const int32_t *)(const void *)(row + pio_s8_sums_at(a->cols));
-        for (int32_t i = 0; i < n_words; i++) codes[i * n + t] = words[i];
-        for (int32_t b = 0; b < x->n_blocks; b++) {
-            x->scales[(int64_t)t0 * x->n_blocks + b * n + t] = scales[b];
-            x->starts[(int64_t)t0 * x->n_blocks + b * n + t] = -128 * sums[b];
+    const int32_t t0 = tile_begin(x, tile), n = tile_begin(x, tile + 1) - t0;
+    const int8_t *rows[TILE_TOKENS];
+    for (int32_t t = 0; t < n; t++) rows[t] = pio_q_x_codes(a, t0 + t);
+    for (int32_t b = 0; b < x->n_blocks; b++) {
+        const int64_t at = token_at(x, b, t0);
+        int32_t *codes = (int32_t *)(void *)(x->codes + at * PIO_SCALE_COLUMNS);
+        for (int32_t i = b * (PIO_SCALE_COLUMNS / 4); i < (b + 1) * (PIO_SCALE_COLUMNS / 4); i++)
+            for (int32_t t = 0; t < n; t++) *codes++ = ((const int32_t *)(const void *)rows[t])[i];
+        for (int32_t t = 0; t < n; t++) {
+            x->scales[at + t] = ((const float *)(const void *)(rows[t] + pio_s8_scales_at(a->cols)))[b];
+            x->starts[at + t] = -128 * ((const int32_t *)(const void *)(rows[t] + pio_s8_sums_at(a->cols)))[b];
         }
     }
 }
-
-/* A pair of panels ready to multiply. */
-typedef struct unit {
-    const uint8_t *panels[2]; /* for their scales */
-    const uint8_t *codes[2];  /* u8 [columns / 4][16][4] */
-    int32_t n_subs;
-    const uint8_t *next; /* to be prefetched, `next_step` <= 128 bytes every 4 columns of every tile */
-    int32_t next_step;
-} unit;
 
 /* 32 columns of a q4 panel to u8 [8][16][4]. With t = level + 11, in 1..20, sub * level + 128 = sub * t + (128 - 11
  * sub) in each byte. Two bytes are multiplied as one 16-bit number: the low product is within a byte, and where sub is
@@ -101,19 +98,35 @@ static PIO_ALWAYS_INLINE void unpack_sub(const uint8_t *codes, const int8_t *sub
     }
 }
 
-static void unpack_panel(const uint8_t *panel, const pio_x16_panel *p, uint8_t *out) {
-    uint16_t words[32]; /* by the low five bits of sub */
+/* 128 - 11 * sub as both bytes of a word, by the low five bits of sub; see unpack_sub. */
+static __m512i unpack_addends(void) {
+    uint16_t words[32];
     for (int i = 0; i < 32; i++) {
         int sub = i < 16 ? i : i - 32;
         words[i] = (uint16_t)(((128 - 11 * sub) & 255) | ((128 - 11 * sub + (sub < 0)) & 255) << 8);
     }
-    const __m512i addends = _mm512_loadu_si512(words);
+    return _mm512_loadu_si512(words);
+}
+
+/* A block of a q4 panel, n_subs x 32 columns, to u8 [..][16][4]. */
+static void unpack_block(const uint8_t *panel, const pio_x16_panel *p, int32_t block, int32_t n_subs, uint8_t *out) {
+    const __m512i addends = unpack_addends();
     const __m512i levels =
         _mm512_broadcast_i32x4(_mm_add_epi8(_mm_loadu_si128((const void *)pio_q4_levels), _mm_set1_epi8(11)));
-    const uint8_t *codes = panel + p->codes_at;
-    const int8_t *subs = (const int8_t *)panel + p->subs_at;
-    for (int32_t s = 0; s < p->n_subs; s++) unpack_sub(codes + 256 * s, subs + 16 * s, levels, addends, out + 512 * s);
+    const uint8_t *codes = panel + p->codes_at + (size_t)block * (BLOCK_BYTES / 2);
+    const int8_t *subs = (const int8_t *)panel + p->subs_at + (size_t)block * 8 * PIO_X16_ROWS;
+    for (int32_t s = 0; s < n_subs; s++) unpack_sub(codes + 256 * s, subs + 16 * s, levels, addends, out + 512 * s);
 }
+
+/* A block of a pair of panels, ready to multiply. */
+typedef struct pair_block {
+    const uint8_t *codes[2]; /* u8 [columns / 4][16][4] */
+    __m512 scales[2];
+    int32_t n_subs; /* of 32 columns */
+    /* The next block's weights: `step` lines of each panel are fetched with every tile. */
+    const char *next[2];
+    int32_t step;
+} pair_block;
 
 /* The accumulators of a pair and up to 12 tokens are 24 variables, written out by these macros: GCC keeps an array of
  * that size in memory, at half the speed. */
@@ -133,31 +146,31 @@ static void unpack_panel(const uint8_t *panel, const pio_x16_panel *p, uint8_t *
         _mm512_store_ps(sum1, pio_q_add_block(_mm512_load_ps(sum1), d##t, scale1, scales[t]));                         \
     }
 
-/* sums [2][12] += the products of a block of up to 256 columns with n tokens. */
-static PIO_ALWAYS_INLINE void multiply_block(unit *u, int32_t block, const int8_t *x, const float *scales,
-                                             const int32_t *starts, const int n, float *sums) {
-    const uint8_t *w0 = u->codes[0] + (size_t)block * 64 * 64, *w1 = u->codes[1] + (size_t)block * 64 * 64;
-    const uint8_t *end = w0 + PIO_MIN(8, u->n_subs - 8 * block) * 512, *next = u->next;
+/* sums [2][12][16] += the products of a block of up to 256 columns with n tokens. */
+static PIO_ALWAYS_INLINE void multiply_block(pair_block *w, const int8_t *x, const float *scales, const int32_t *starts,
+                                             const int n, float *sums) {
+    const uint8_t *w0 = w->codes[0], *w1 = w->codes[1], *end = w0 + w->n_subs * 512;
+    for (int32_t i = 0; i < w->step; i++) {
+        _mm_prefetch(w->next[0], _MM_HINT_T0);
+        _mm_prefetch(w->next[1], _MM_HINT_T0);
+        w->next[0] += 64, w->next[1] += 64;
+    }
     FOR_TOKENS(START)
     do {
         __m512i a = _mm512_load_si512(w0), b = _mm512_load_si512(w1);
         FOR_TOKENS(MULTIPLY_GROUP)
-        _mm_prefetch((const char *)next, _MM_HINT_T1);
-        _mm_prefetch((const char *)next + 64, _MM_HINT_T1);
-        next += u->next_step;
         w0 += 64, w1 += 64, x += 4 * n;
     } while (w0 < end);
-    u->next = next;
-    __m512 scale0 = pio_q_scales(u->panels[0], block), scale1 = pio_q_scales(u->panels[1], block);
+    const __m512 scale0 = w->scales[0], scale1 = w->scales[1];
     FOR_TOKENS(ADD_BLOCK)
 }
 
-typedef void (*block_function)(unit *, int32_t, const int8_t *, const float *, const int32_t *, float *);
+typedef void (*block_function)(pair_block *, const int8_t *, const float *, const int32_t *, float *);
 
 #define MULTIPLY_N(n)                                                                                                  \
-    static void multiply_##n(unit *u, int32_t block, const int8_t *x, const float *scales, const int32_t *starts,      \
+    static void multiply_##n(pair_block *w, const int8_t *x, const float *scales, const int32_t *starts,               \
                              float *sums) {                                                                            \
-        multiply_block(u, block, x, scales, starts, n, sums);                                                          \
+        multiply_block(w, x, scales, starts, n, sums);                                                                 \
     }
 MULTIPLY_N(1)
 MULTIPLY_N(2)
@@ -222,17 +235,65 @@ static PIO_ALWAYS_INLINE void unit_prefetch(const pio_linear_args *a, int32_t in
     }
 }
 
-static PIO_ALWAYS_INLINE void unit_run(const pio_linear_args *a, const tiles *x, const share *s, unit *u, bool swiglu) {
-    float sums[2 * TILE_TOKENS * 16] PIO_ALIGNED(64); /* [2][12][16] */
-    for (int32_t i = s->first_tile; i < s->end_tile; i++) {
-        int32_t t0 = tile_begin(x, i), n = tile_begin(x, i + 1) - t0;
-        int64_t at = (int64_t)t0 * x->n_blocks;
-        const int8_t *codes = x->codes + at * PIO_SCALE_COLUMNS;
-        unit_prefetch(a, s->unit, t0, n, swiglu);
-        for (int t = 0; t < 2 * TILE_TOKENS; t++) _mm512_store_ps(sums + 16 * t, _mm512_setzero_ps());
-        for (int32_t b = 0; b < x->n_blocks; b++, at += n, codes += PIO_SCALE_COLUMNS * n)
-            multiply_tokens[n](u, b, codes, x->scales + at, x->starts + at, sums);
-        unit_store(a, s->unit, t0, n, swiglu, sums);
+/* A pair of panels: the second one is the first again where there is none. */
+typedef struct pair {
+    const uint8_t *panels[2];
+} pair;
+
+static pair pair_of(const pio_linear_args *a, const pio_x16_panel *p, int32_t unit) {
+    const int32_t n_panels = PIO_CEIL_DIV(a->n_out, PIO_X16_ROWS);
+    const uint8_t *weights = PIO_AT(const uint8_t, a->w);
+    pair both;
+    for (int i = 0; i < 2; i++) both.panels[i] = weights + (uint64_t)PIO_MIN(2 * unit + i, n_panels - 1) * p->bytes;
+    return both;
+}
+
+/* Block b of `now`; while it is multiplied with n_tiles tiles, block `next_b` of `next` is fetched. */
+static PIO_ALWAYS_INLINE pair_block block_of(const pair *now, const pio_x16_panel *p, int32_t b, const pair *next,
+                                             int32_t next_b, int32_t n_tiles, pio_dtype dtype, uint8_t *unpacked) {
+    const int32_t bytes = dtype == PIO_DTYPE_Q4 ? BLOCK_BYTES / 2 : BLOCK_BYTES;
+    pair_block w = {.n_subs = PIO_MIN(8, p->n_subs - 8 * b), .step = PIO_CEIL_DIV(bytes / 64, n_tiles)};
+    for (int i = 0; i < 2; i++) {
+        w.scales[i] = pio_q_scales(now->panels[i], b);
+        w.codes[i] = now->panels[i] + p->codes_at + (size_t)b * BLOCK_BYTES;
+        w.next[i] = (const char *)next->panels[i] + p->codes_at + (size_t)next_b * (size_t)bytes;
+        _mm_prefetch((const char *)next->panels[i] + 32 * (size_t)next_b, _MM_HINT_T0);
+        if (dtype != PIO_DTYPE_Q4) continue;
+        const char *subs = (const char *)next->panels[i] + p->subs_at + 128 * (size_t)next_b;
+        _mm_prefetch(subs, _MM_HINT_T0);
+        _mm_prefetch(subs + 64, _MM_HINT_T0);
+        unpack_block(now->panels[i], p, b, w.n_subs, unpacked + i * BLOCK_BYTES);
+        w.codes[i] = unpacked + i * BLOCK_BYTES;
+    }
+    return w;
+}
+
+/* The worker's scratch: an unpacked block, and the sums of a group of tiles. */
+typedef struct work {
+    uint8_t unpacked[2 * BLOCK_BYTES];
+    float sums[GROUP_TILES * TILE_SUMS];
+} work;
+
+static PIO_ALWAYS_INLINE void group_run(const pio_linear_args *a, const tiles *x, const pio_x16_panel *p, int32_t unit,
+                                        int32_t next_unit, int32_t first, int32_t end, work *own, pio_dtype dtype,
+                                        bool swiglu) {
+    const pair now = pair_of(a, p, unit), after = pair_of(a, p, next_unit);
+    memset(own->sums, 0, sizeof(float) * TILE_SUMS * (size_t)(end - first));
+    for (int32_t b = 0; b < x->n_blocks; b++) {
+        const bool last = b + 1 == x->n_blocks;
+        pair_block w = block_of(&now, p, b, last ? &after : &now, last ? 0 : b + 1, end - first, dtype, own->unpacked);
+        float *sums = own->sums;
+        for (int32_t i = first; i < end; i++, sums += TILE_SUMS) {
+            const int32_t t0 = tile_begin(x, i), n = tile_begin(x, i + 1) - t0;
+            const int64_t at = token_at(x, b, t0);
+            if (last) unit_prefetch(a, unit, t0, n, swiglu);
+            multiply_tokens[n](&w, x->codes + at * PIO_SCALE_COLUMNS, x->scales + at, x->starts + at, sums);
+        }
+    }
+    const float *sums = own->sums;
+    for (int32_t i = first; i < end; i++, sums += TILE_SUMS) {
+        const int32_t t0 = tile_begin(x, i);
+        unit_store(a, unit, t0, tile_begin(x, i + 1) - t0, swiglu, sums);
     }
 }
 
@@ -240,29 +301,15 @@ static PIO_ALWAYS_INLINE void multiply_units(const pio_linear_args *a, pio_worke
                                              bool swiglu) {
     const tiles x = tiles_of(a);
     const pio_x16_panel p = pio_x16_panel_of(dtype, a->cols);
-    const int32_t n_panels = PIO_CEIL_DIV(a->n_out, PIO_X16_ROWS), n_units = PIO_CEIL_DIV(n_panels, 2);
-    const uint8_t *weights = PIO_AT(const uint8_t, a->w);
-    uint8_t *unpacked = worker->scratch;
+    const int32_t n_units = PIO_CEIL_DIV(a->n_out, 2 * PIO_X16_ROWS);
     share now, next;
     bool more = share_of(pio_worker_take(worker), n_units, x.n, worker->n_workers, &now);
     for (; more; now = next) {
         more = share_of(pio_worker_take(worker), n_units, x.n, worker->n_workers, &next);
-        unit u = {.n_subs = p.n_subs, .next = weights};
-        for (int i = 0; i < 2; i++) {
-            u.panels[i] = weights + (uint64_t)PIO_MIN(2 * now.unit + i, n_panels - 1) * p.bytes;
-            u.codes[i] = u.panels[i] + p.codes_at;
-            if (dtype != PIO_DTYPE_Q4) continue;
-            unpack_panel(u.panels[i], &p, unpacked);
-            u.codes[i] = unpacked;
-            unpacked += (size_t)p.n_subs * 512;
-        }
-        unpacked = worker->scratch;
-        if (more && next.unit != now.unit) {
-            u.next = weights + (uint64_t)(2 * next.unit) * p.bytes;
-            u.next_step =
-                (int32_t)PIO_CEIL_DIV(p.bytes, (uint64_t)p.n_subs * 4 * (uint64_t)(now.end_tile - now.first_tile));
-        }
-        unit_run(a, &x, &now, &u, swiglu);
+        const int32_t next_unit = more ? next.unit : now.unit;
+        for (int32_t first = now.first_tile; first < now.end_tile; first += GROUP_TILES)
+            group_run(a, &x, &p, now.unit, next_unit, first, PIO_MIN(first + GROUP_TILES, now.end_tile),
+                      worker->scratch, dtype, swiglu);
     }
 }
 

@@ -6,12 +6,16 @@
 #include <math.h>
 
 static PIO_ALWAYS_INLINE float mean_of_squares(const float *x, pio_i32 n) {
-    float lanes[PIO_LANES] = {0}, rest = 0;
+    pio_lanes sums = {0};
+    float rest = 0;
     pio_i32 i = 0;
-    for (; i + PIO_LANES <= n; i += PIO_LANES)
-        for (int j = 0; j < PIO_LANES; j++) lanes[j] += x[i + j] * x[i + j];
+    for (; i + PIO_LANES <= n; i += PIO_LANES) {
+        pio_lanes v;
+        memcpy(&v, x + i, sizeof v);
+        sums += v * v;
+    }
     for (; i < n; i++) rest += x[i] * x[i];
-    return (pio_lanes_sum(lanes) + rest) / (float)n;
+    return (pio_lanes_sum(&sums) + rest) / (float)n;
 }
 
 void NAME(const void *args, pio_worker *worker) {
