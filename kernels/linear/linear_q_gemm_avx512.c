@@ -288,12 +288,8 @@ static PIO_ALWAYS_INLINE void group_run(const pio_linear_args *a, const tiles *x
             const int64_t at = token_at(x, b, t0);
             if (last) unit_prefetch(a, unit, t0, n, swiglu);
             multiply_tokens[n](&w, x->codes + at * PIO_SCALE_COLUMNS, x->scales + at, x->starts + at, sums);
+            if (last) unit_store(a, unit, t0, n, swiglu, sums);
         }
-    }
-    const float *sums = own->sums;
-    for (int32_t i = first; i < end; i++, sums += TILE_SUMS) {
-        const int32_t t0 = tile_begin(x, i);
-        unit_store(a, unit, t0, tile_begin(x, i + 1) - t0, swiglu, sums);
     }
 }
 
