@@ -59,17 +59,23 @@ pio_model *pio_engine_model(pio_engine *engine) {
     return engine->model;
 }
 
-void pio_engine_destroy(pio_engine *engine) {
-    if (!engine) return;
-    for (int32_t i = 0; engine->sequences && i < engine->model->options.max_sequences; i++) {
+/* Frees all but the model; the engine may be half made. */
+static void free_parts(pio_engine *engine, int32_t n_sequences) {
+    for (int32_t i = 0; engine->sequences && i < n_sequences; i++) {
         free(engine->sequences[i].ids);
         free(engine->sequences[i].pages);
     }
     free(engine->sequences);
     pio_slots_destroy(engine->slots);
     pio_pages_destroy(engine->pages);
-    pio_model_close(engine->model);
     free(engine);
+}
+
+void pio_engine_destroy(pio_engine *engine) {
+    if (!engine) return;
+    pio_model *model = engine->model;
+    free_parts(engine, model->options.max_sequences);
+    pio_model_close(model);
 }
 
 pio_status pio_engine_create(pio_model *model, pio_engine **out, pio_error *error) {
@@ -95,14 +101,11 @@ pio_status pio_engine_create(pio_model *model, pio_engine **out, pio_error *erro
             status = pio_fail_memory(error, "a sequence", 4ull * (unsigned)model->options.context);
     }
     if (!status && !engine->sequences) status = pio_fail_memory(error, "the sequences", sizeof(sequence) * (size_t)n);
-    engine->model = status ? NULL : model; /* on failure the model stays the caller's */
-    if (status) {
-        free(engine->sequences);
-        pio_slots_destroy(engine->slots);
-        pio_pages_destroy(engine->pages);
-        free(engine);
+    if (status) { /* the model stays the caller's */
+        free_parts(engine, n);
         return status;
     }
+    engine->model = model;
     *out = engine;
     return PIO_OK;
 }

@@ -11,7 +11,7 @@ static void fill_caps(pio_device_caps *caps, int n_workers, uint32_t features) {
     memset(caps, 0, sizeof *caps);
     caps->backend = PIO_BACKEND_NULL;
     snprintf(caps->name, sizeof caps->name, "null device");
-    snprintf(caps->detail, sizeof caps->detail, "for plans and tests: computes nothing");
+    snprintf(caps->detail, sizeof caps->detail, "for plans and tests, computes nothing");
     caps->features = features;
     caps->n_workers = n_workers;
     caps->subgroup_size = 1;

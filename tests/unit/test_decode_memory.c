@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/request.h"
 #include "engine/step.h"
 #include "tests/support/failing_memory.h"
 #include "tests/support/random.h"
@@ -72,6 +73,51 @@ static void decoding_allocates_nothing(void **state) {
     }
 }
 
+/* What the allocations were at the first token of an answer, and at the newest. */
+typedef struct watch {
+    long first, newest;
+    int n_tokens;
+} watch;
+
+static bool note_token(void *user, int32_t token) {
+    watch *w = user;
+    (void)token;
+    w->newest = atomic_load(&failing_memory_calls);
+    if (!w->n_tokens++) w->first = w->newest;
+    return true;
+}
+
+/* The same of the engine's loop, with penalties and biases, which have tables of their own. */
+static void answering_allocates_nothing(void **state) {
+    (void)state;
+    enum { TOKENS = 90 };
+    static const pio_logit_bias bias = {7, 1.5f};
+    const pio_engine_options options = {
+        .backend = PIO_AUTO, .device = PIO_AUTO, .n_threads = 2, .weights = PIO_DTYPE_Q8, .context = 128};
+    test_random random = test_random_begin("answering_allocates_nothing");
+    pio_error error = {0};
+    pio_model *model;
+    pio_engine *engine;
+    int32_t ids[PROMPT];
+    watch w = {0};
+    if (open_model(TINY, &options, &model, &error)) fail_msg("%s", error.text);
+    random_ids(&random, model, ids, PROMPT);
+    assert_int_equal(pio_engine_create(model, &engine, &error), PIO_OK);
+    pio_request request = {.prompt = ids,
+                           .n_prompt = PROMPT,
+                           .sampling = {.temperature = 1, .top_k = 40, .top_p = 0.9f, .repetition_penalty = 1.1f},
+                           .max_tokens = TOKENS,
+                           .on_token = note_token,
+                           .user = &w};
+    request.sampling.biases = &bias;
+    request.sampling.n_biases = 1;
+    pio_request *const requests[] = {&request};
+    if (pio_engine_run(engine, requests, 1, NULL, NULL, &error)) fail_msg("%s", error.text);
+    assert_int_equal(w.n_tokens, TOKENS);
+    assert_int_equal(w.newest - w.first, 0);
+    pio_engine_destroy(engine);
+}
+
 /* ---- failures ---- */
 
 static void every_failure_to_open_a_device_is_a_status(void **state) {
@@ -96,14 +142,21 @@ static void every_failure_to_open_a_device_is_a_status(void **state) {
     }
 }
 
-/* Opens, loads and runs two steps, the first of two tokens. */
+/* Opens, loads, runs two steps, the first of two tokens, and answers with two tokens more. */
 static pio_status run_once(const char *directory, const pio_engine_options *options, pio_error *error) {
     static const int32_t ids[] = {3, 1, 4};
     pio_model *model;
     pio_status status = open_model(directory, options, &model, error);
     if (!status) status = step(model, ids, 2, 0, error);
     if (!status) status = step(model, ids + 2, 1, 2, error);
-    pio_model_close(model);
+    pio_engine *engine = NULL;
+    if (!status) status = pio_engine_create(model, &engine, error);
+    if (!engine) pio_model_close(model);
+    pio_request request = {.prompt = ids, .n_prompt = 3, .sampling = pio_sampling_greedy(), .max_tokens = 2};
+    request.sampling.repetition_penalty = 1.2f; /* counts tokens */
+    pio_request *const requests[] = {&request};
+    if (!status) status = pio_engine_run(engine, requests, 1, NULL, NULL, error);
+    pio_engine_destroy(engine);
     return status;
 }
 
@@ -161,6 +214,7 @@ static void failures_of_a_checkpoint_are_a_status(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(decoding_allocates_nothing),
+        cmocka_unit_test(answering_allocates_nothing),
         cmocka_unit_test(every_failure_to_open_a_device_is_a_status),
         cmocka_unit_test(every_failure_of_a_small_model_is_a_status),
         cmocka_unit_test(failures_of_a_checkpoint_are_a_status),
