@@ -26,10 +26,10 @@ static pio_status read_end_ids(const char *directory, const char *file, int32_t 
     snprintf(path, sizeof path, "%s/%s", directory, file);
     if (access(path, F_OK)) return PIO_OK;
     pio_status status = pio_json_load(path, CONFIG_LIMIT_BYTES, &json, error);
+    if (status) return status;
     pio_json_object root = pio_json_root(json);
-    if (!status)
-        status = pio_json_get_ints(&root, "eos_token_id", 0, INT32_MAX, ids, PIO_MIN((size_t)capacity, PIO_COUNT(ids)),
-                                   &found, error);
+    status = pio_json_get_ints(&root, "eos_token_id", 0, INT32_MAX, ids, PIO_MIN((size_t)capacity, PIO_COUNT(ids)),
+                               &found, error);
     for (size_t i = 0; i < found && !status; i++) end_ids[i] = (int32_t)ids[i];
     if (!status) *n = (int32_t)found;
     pio_json_free(json);
@@ -64,8 +64,9 @@ pio_status pio_sampling_read(const char *directory, pio_sampling *sampling, int3
     if (!access(path, F_OK)) {
         pio_json *json = NULL;
         status = pio_json_load(path, CONFIG_LIMIT_BYTES, &json, error);
+        if (status) return status;
         pio_json_object root = pio_json_root(json);
-        if (!status) status = read_settings(&root, sampling, error);
+        status = read_settings(&root, sampling, error);
         pio_json_free(json);
         if (!status) status = read_end_ids(directory, "generation_config.json", end_ids, capacity, n_end_ids, error);
     }
