@@ -76,13 +76,6 @@ static size_t longest(const pio_trie *trie, const char *text, size_t at, size_t 
     return end;
 }
 
-/* The first byte of the character that ends before `at` (at > 0). */
-static size_t step_back(const char *text, size_t at) {
-    do at--;
-    while (at > 0 && (text[at] & 0xc0) == 0x80);
-    return at;
-}
-
 static bool holds(const pio_char_set *set, const char *at) {
     return pio_char_set_contains(set, pio_utf8_next(&at));
 }
@@ -101,13 +94,13 @@ bool pio_added_tokens_next(const pio_added_tokens *added, bool normalized, const
         }
         *at = end;
         const pio_added_token *token = &added->tokens[index];
-        if (token->single_word && ((begin > 0 && holds(&added->words, text + step_back(text, begin))) ||
+        if (token->single_word && ((begin > 0 && holds(&added->words, pio_utf8_back(text, text + begin))) ||
                                    (end < n_bytes && holds(&added->words, text + end))))
             continue;
         while (token->lstrip && begin > from) {
-            size_t last = step_back(text, begin);
-            if (!holds(&added->spaces, text + last)) break;
-            begin = last;
+            const char *last = pio_utf8_back(text, text + begin);
+            if (!holds(&added->spaces, last)) break;
+            begin = (size_t)(last - text);
         }
         if (token->lstrip && begin < from) begin = from; /* the token before took its beginning along */
         while (token->rstrip && end < n_bytes && holds(&added->spaces, text + end))

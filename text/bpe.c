@@ -90,8 +90,8 @@ pio_status pio_bpe_add_token(pio_bpe *bpe, const char *text, size_t n_bytes, uin
         return pio_fail(error, PIO_LIMIT, "token '%.60s...' is %zu bytes long, but at most %d are possible", text,
                         n_bytes, PIO_BPE_MAX_TOKEN_BYTES);
     size_t at = bpe->pool.n_bytes, n = n_bytes;
-    bool ok = at + n_bytes < UINT32_MAX && pio_text_reserve(&bpe->pool, n_bytes + 1) &&
-              reserve_ids(bpe, (int32_t)id) && (2 * ((uint64_t)bpe->n_entries + 1) < bpe->n_slots || grow_slots(bpe));
+    bool ok = at + n_bytes < UINT32_MAX && pio_text_reserve(&bpe->pool, n_bytes + 1) && reserve_ids(bpe, (int32_t)id) &&
+              (2 * ((uint64_t)bpe->n_entries + 1) < bpe->n_slots || grow_slots(bpe));
     if (!ok) return pio_fail_memory(error, "a vocabulary", at + n_bytes);
     char *to = bpe->pool.bytes + at;
     bool literal = bpe->byte_level && !pio_alphabet_to_bytes(text, n_bytes, to, &n);
@@ -124,22 +124,15 @@ int32_t pio_bpe_find(const pio_bpe *bpe, const char *text, size_t n_bytes) {
     return literal ? find_kept(bpe, text, n_bytes, true) : find_kept(bpe, bytes, n, false);
 }
 
+int32_t pio_bpe_find_piece(const pio_bpe *bpe, const char *piece, size_t n_bytes) {
+    return find_kept(bpe, piece, n_bytes, false);
+}
+
 bool pio_bpe_spell(const pio_bpe *bpe, int32_t id, pio_text *out) {
     const pio_bpe_token *token = &bpe->tokens[id];
     const char *bytes = bpe->pool.bytes + token->at;
     if (!bpe->byte_level || token->literal) return pio_text_append(out, bytes, token->n_bytes);
     return pio_bytes_to_alphabet(bytes, token->n_bytes, out);
-}
-
-static uint32_t merge_hash(uint32_t left, uint32_t right) {
-    uint64_t pair = ((uint64_t)left << 32 | right) * 0x9e3779b97f4a7c15u;
-    return (uint32_t)(pair >> 32) ^ (uint32_t)(pair >> 60);
-}
-
-static pio_bpe_merge *find_merge_slot(pio_bpe_merge *merges, uint32_t n_slots, uint32_t left, uint32_t right) {
-    uint32_t mask = n_slots - 1, i = merge_hash(left, right) & mask;
-    while (merges[i].left != UINT32_MAX && (merges[i].left != left || merges[i].right != right)) i = (i + 1) & mask;
-    return &merges[i];
 }
 
 static bool grow_merges(pio_bpe *bpe) {
@@ -149,7 +142,7 @@ static bool grow_merges(pio_bpe *bpe) {
     memset(grown, 0xff, sizeof *grown * n);
     for (uint32_t i = 0; i < bpe->n_merge_slots; i++) {
         const pio_bpe_merge *merge = &bpe->merges[i];
-        if (merge->left != UINT32_MAX) *find_merge_slot(grown, n, merge->left, merge->right) = *merge;
+        if (merge->left != UINT32_MAX) *pio_bpe_merge_slot(grown, n, merge->left, merge->right) = *merge;
     }
     free(bpe->merges);
     bpe->merges = grown;
@@ -179,35 +172,33 @@ pio_status pio_bpe_add_merge(pio_bpe *bpe, const char *left, size_t n_left, cons
     if (rank == UINT32_MAX / 4) return pio_fail(error, PIO_LIMIT, "there are more than %u merges", rank);
     if (5 * ((uint64_t)rank + 1) > 3 * (uint64_t)bpe->n_merge_slots && !grow_merges(bpe))
         return pio_fail_memory(error, "the merges", sizeof *bpe->merges * 2ull * bpe->n_merge_slots);
-    *find_merge_slot(bpe->merges, bpe->n_merge_slots, (uint32_t)left_id, (uint32_t)right_id) =
+    *pio_bpe_merge_slot(bpe->merges, bpe->n_merge_slots, (uint32_t)left_id, (uint32_t)right_id) =
         (pio_bpe_merge){(uint32_t)left_id, (uint32_t)right_id, rank, (uint32_t)id};
     bpe->n_merges++;
     return PIO_OK;
 }
 
 /* The symbol of one byte as first, middle or last of a piece, through the file's spelling. */
-static bool find_byte(pio_bpe *bpe, int inner, int last, int byte) {
-    pio_text text = {0};
+static bool find_byte(pio_bpe *bpe, int inner, int last, int byte, pio_text *spelt) {
     char c = (char)byte;
-    bool ok = (!inner || !bpe->prefix || pio_text_append(&text, bpe->prefix, strlen(bpe->prefix))) &&
-              pio_bytes_to_alphabet(&c, 1, &text) &&
-              (!last || !bpe->suffix || pio_text_append(&text, bpe->suffix, strlen(bpe->suffix)));
-    if (ok) bpe->byte_id[inner][last][byte] = pio_bpe_find(bpe, text.bytes, text.n_bytes);
-    pio_text_free(&text);
+    spelt->n_bytes = 0;
+    bool ok = (!inner || !bpe->prefix || pio_text_append(spelt, bpe->prefix, strlen(bpe->prefix))) &&
+              pio_bytes_to_alphabet(&c, 1, spelt) &&
+              (!last || !bpe->suffix || pio_text_append(spelt, bpe->suffix, strlen(bpe->suffix)));
+    if (ok) bpe->byte_id[inner][last][byte] = pio_bpe_find(bpe, spelt->bytes, spelt->n_bytes);
     return ok;
 }
 
 pio_status pio_bpe_finish(pio_bpe *bpe, const pio_bpe_options *options, pio_error *error) {
     if (options->unk_token) bpe->unk_id = pio_bpe_find(bpe, options->unk_token, strlen(options->unk_token));
+    pio_text spelt = {0};
+    bool ok = true;
     for (int byte = 0; byte < 256; byte++) {
         char name[8];
         snprintf(name, sizeof name, "<0x%02X>", byte);
         bpe->fallback_id[byte] = bpe->byte_fallback ? pio_bpe_find(bpe, name, 6) : -1;
-        for (int inner = 0; inner < 2 && bpe->byte_level; inner++) {
-            for (int last = 0; last < 2; last++) {
-                if (!find_byte(bpe, inner, last, byte)) return pio_fail_memory(error, "a vocabulary", 16);
-            }
-        }
+        for (int k = 0; k < 4 && bpe->byte_level && ok; k++) ok = find_byte(bpe, k / 2, k % 2, byte, &spelt);
     }
-    return PIO_OK;
+    pio_text_free(&spelt);
+    return ok ? PIO_OK : pio_fail_memory(error, "a vocabulary", sizeof bpe->byte_id);
 }

@@ -75,6 +75,9 @@ pio_status pio_bpe_finish(pio_bpe *bpe, const pio_bpe_options *options, pio_erro
 /* The id of a token by its text in the file's spelling, or -1. */
 int32_t pio_bpe_find(const pio_bpe *bpe, const char *text, size_t n_bytes);
 
+/* The id of a piece (bytes in a byte-level vocabulary), or -1. */
+int32_t pio_bpe_find_piece(const pio_bpe *bpe, const char *piece, size_t n_bytes);
+
 /* Appends the token's text in the file's spelling; false: no memory. */
 bool pio_bpe_spell(const pio_bpe *bpe, int32_t id, pio_text *out);
 
@@ -106,6 +109,15 @@ bool pio_alphabet_to_bytes(const char *text, size_t n_bytes, char *out, size_t *
 
 /* Appends the spelling of bytes in the alphabet; false: no memory. */
 bool pio_bytes_to_alphabet(const char *bytes, size_t n_bytes, pio_text *out);
+
+/* The slot of a pair or the empty slot where it belongs, in a table of n_slots > 0. */
+static inline pio_bpe_merge *pio_bpe_merge_slot(pio_bpe_merge *merges, uint32_t n_slots, uint32_t left,
+                                                uint32_t right) {
+    uint64_t pair = ((uint64_t)left << 32 | right) * 0x9e3779b97f4a7c15u;
+    uint32_t mask = n_slots - 1, i = ((uint32_t)(pair >> 32) ^ (uint32_t)(pair >> 60)) & mask;
+    while (merges[i].left != UINT32_MAX && (merges[i].left != left || merges[i].right != right)) i = (i + 1) & mask;
+    return &merges[i];
+}
 
 /* 64-bit hash of bytes, for tables in memory only. */
 static inline uint64_t pio_hash_bytes(const char *bytes, size_t n) {

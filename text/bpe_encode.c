@@ -49,13 +49,8 @@ void pio_bpe_scratch_free(pio_bpe_scratch *scratch) {
 
 static PIO_ALWAYS_INLINE const pio_bpe_merge *find_merge(const pio_bpe *bpe, uint32_t left, uint32_t right) {
     if (!bpe->n_merge_slots) return NULL;
-    uint64_t pair = ((uint64_t)left << 32 | right) * 0x9e3779b97f4a7c15u;
-    uint32_t mask = bpe->n_merge_slots - 1, i = ((uint32_t)(pair >> 32) ^ (uint32_t)(pair >> 60)) & mask;
-    for (;; i = (i + 1) & mask) {
-        const pio_bpe_merge *merge = &bpe->merges[i];
-        if (merge->left == left && merge->right == right) return merge;
-        if (merge->left == UINT32_MAX) return NULL;
-    }
+    const pio_bpe_merge *merge = pio_bpe_merge_slot(bpe->merges, bpe->n_merge_slots, left, right);
+    return merge->left == UINT32_MAX ? NULL : merge;
 }
 
 static bool add_symbol(pio_bpe_scratch *scratch, int32_t id) {
@@ -64,18 +59,14 @@ static bool add_symbol(pio_bpe_scratch *scratch, int32_t id) {
     return symbol != NULL;
 }
 
-/* Unknown symbols that wait to be written, since neighbours may fuse into one. */
-typedef struct pending_unk {
-    bool any;
-} pending_unk;
-
 static pio_status fail_memory(pio_error *error, size_t n_bytes) {
     return pio_fail_memory(error, "the symbols of a text", n_bytes);
 }
 
-/* A symbol that the vocabulary lacks; `spelt` is it in the file's spelling. */
+/* A symbol that the vocabulary lacks; `spelt` is it in the file's spelling. *unknown: such a one waits to be written,
+ * since its neighbours may fuse with it. */
 static pio_status add_unknown(const pio_bpe *bpe, pio_bpe_scratch *scratch, const char *spelt, size_t n_spelt,
-                              pending_unk *pending, pio_error *error) {
+                              bool *unknown, pio_error *error) {
     if (bpe->byte_fallback) {
         size_t known = 0;
         while (known < n_spelt && bpe->fallback_id[(unsigned char)spelt[known]] >= 0) known++;
@@ -89,30 +80,29 @@ static pio_status add_unknown(const pio_bpe *bpe, pio_bpe_scratch *scratch, cons
     if (!bpe->wants_unk) return PIO_OK; /* the reference drops such characters */
     if (bpe->unk_id < 0)
         return pio_fail(error, PIO_CORRUPT, "the text needs the tokenizer's unk_token, which its vocabulary lacks");
-    if (pending->any && !bpe->fuse_unk && !add_symbol(scratch, bpe->unk_id)) return fail_memory(error, n_spelt);
-    pending->any = true;
+    if (*unknown && !bpe->fuse_unk && !add_symbol(scratch, bpe->unk_id)) return fail_memory(error, n_spelt);
+    *unknown = true;
     return PIO_OK;
 }
 
-static pio_status add_known(const pio_bpe *bpe, pio_bpe_scratch *scratch, int32_t id, pending_unk *pending,
-                            pio_error *error) {
-    if (pending->any && !add_symbol(scratch, bpe->unk_id)) return fail_memory(error, 1);
-    pending->any = false;
+static pio_status add_known(const pio_bpe *bpe, pio_bpe_scratch *scratch, int32_t id, bool *unknown, pio_error *error) {
+    if (*unknown && !add_symbol(scratch, bpe->unk_id)) return fail_memory(error, 1);
+    *unknown = false;
     return add_symbol(scratch, id) ? PIO_OK : fail_memory(error, 1);
 }
 
 /* One symbol a byte. */
 static pio_status split_bytes(const pio_bpe *bpe, pio_bpe_scratch *scratch, const char *piece, size_t n_bytes,
-                              pending_unk *pending, pio_error *error) {
+                              bool *unknown, pio_error *error) {
     for (size_t i = 0; i < n_bytes; i++) {
         int32_t id = bpe->byte_id[i > 0][i + 1 == n_bytes][(unsigned char)piece[i]];
         pio_status status;
         if (id >= 0) {
-            status = add_known(bpe, scratch, id, pending, error);
+            status = add_known(bpe, scratch, id, unknown, error);
         } else {
             char spelt[4];
             int n = pio_utf8_encode(pio_byte_character((unsigned char)piece[i]), spelt);
-            status = add_unknown(bpe, scratch, spelt, (size_t)n, pending, error);
+            status = add_unknown(bpe, scratch, spelt, (size_t)n, unknown, error);
         }
         if (status) return status;
     }
@@ -121,7 +111,7 @@ static pio_status split_bytes(const pio_bpe *bpe, pio_bpe_scratch *scratch, cons
 
 /* One symbol a character. */
 static pio_status split_characters(const pio_bpe *bpe, pio_bpe_scratch *scratch, const char *piece, size_t n_bytes,
-                                   pending_unk *pending, pio_error *error) {
+                                   bool *unknown, pio_error *error) {
     pio_text spelt = {0};
     pio_status status = PIO_OK;
     for (size_t i = 0; i < n_bytes && !status;) {
@@ -140,9 +130,9 @@ static pio_status split_characters(const pio_bpe *bpe, pio_bpe_scratch *scratch,
         if (!ok)
             status = fail_memory(error, n_bytes);
         else if (id >= 0)
-            status = add_known(bpe, scratch, id, pending, error);
+            status = add_known(bpe, scratch, id, unknown, error);
         else
-            status = add_unknown(bpe, scratch, symbol, n_symbol, pending, error);
+            status = add_unknown(bpe, scratch, symbol, n_symbol, unknown, error);
         i += n;
     }
     pio_text_free(&spelt);
@@ -248,35 +238,29 @@ static bool merge_long(const pio_bpe *bpe, pio_bpe_scratch *scratch) {
     return true;
 }
 
-static bool append_ids(pio_token_ids *out, int32_t n) {
+static bool reserve_ids(pio_token_ids *out, int32_t n) {
     return pio_array_reserve((void **)&out->items, out->n_items, n, &out->items_capacity, sizeof *out->items);
 }
 
 static pio_status encode_piece(const pio_bpe *bpe, pio_bpe_scratch *scratch, const char *piece, size_t n_bytes,
                                pio_token_ids *out, pio_error *error) {
-    if (bpe->ignore_merges && bpe->n_slots) {
-        uint32_t hash = (uint32_t)pio_hash_bytes(piece, n_bytes), mask = bpe->n_slots - 1;
-        for (uint32_t i = hash & mask; bpe->slots[i].id != UINT32_MAX; i = (i + 1) & mask) {
-            if (bpe->slots[i].hash != hash) continue;
-            const pio_bpe_token *token = &bpe->tokens[bpe->slots[i].id];
-            if (token->n_bytes != n_bytes || token->literal || memcmp(bpe->pool.bytes + token->at, piece, n_bytes) != 0)
-                continue;
-            if (!append_ids(out, 1)) return fail_memory(error, n_bytes);
-            out->items[out->n_items++] = (int32_t)bpe->slots[i].id;
-            return PIO_OK;
-        }
+    int32_t whole = bpe->ignore_merges ? pio_bpe_find_piece(bpe, piece, n_bytes) : -1;
+    if (whole >= 0) {
+        if (!reserve_ids(out, 1)) return fail_memory(error, n_bytes);
+        out->items[out->n_items++] = whole;
+        return PIO_OK;
     }
-    pending_unk pending = {0};
+    bool unknown = false;
     scratch->n_symbols = 0;
-    pio_status status = bpe->byte_level ? split_bytes(bpe, scratch, piece, n_bytes, &pending, error)
-                                        : split_characters(bpe, scratch, piece, n_bytes, &pending, error);
+    pio_status status = bpe->byte_level ? split_bytes(bpe, scratch, piece, n_bytes, &unknown, error)
+                                        : split_characters(bpe, scratch, piece, n_bytes, &unknown, error);
     if (status) return status;
-    if (pending.any && !add_symbol(scratch, bpe->unk_id)) return fail_memory(error, n_bytes);
+    if (unknown && !add_symbol(scratch, bpe->unk_id)) return fail_memory(error, n_bytes);
     if (scratch->n_symbols <= SHORT_SYMBOLS)
         scratch->n_symbols = merge_short(bpe, scratch->symbols, scratch->n_symbols);
     else if (!merge_long(bpe, scratch))
         return fail_memory(error, n_bytes);
-    if (!append_ids(out, scratch->n_symbols)) return fail_memory(error, n_bytes);
+    if (!reserve_ids(out, scratch->n_symbols)) return fail_memory(error, n_bytes);
     for (int32_t i = 0; i < scratch->n_symbols; i++) out->items[out->n_items++] = scratch->symbols[i].id;
     return PIO_OK;
 }
@@ -293,7 +277,7 @@ pio_status pio_bpe_encode(const pio_bpe *bpe, pio_bpe_scratch *scratch, const ch
     uint64_t hash = (key[0] ^ key[1] * 0x94d049bb133111ebu) * 0xbf58476d1ce4e5b9u;
     pio_bpe_cached *cached = &scratch->cache[(hash >> 40) & scratch->cache_mask];
     if (cached->key[0] == key[0] && cached->key[1] == key[1]) {
-        if (!append_ids(out, CACHED_IDS)) return fail_memory(error, n_bytes);
+        if (!reserve_ids(out, CACHED_IDS)) return fail_memory(error, n_bytes);
         memcpy(out->items + out->n_items, cached->ids, sizeof cached->ids);
         out->n_items += cached->n_ids;
         return PIO_OK;

@@ -80,19 +80,13 @@ static bool run_lower(const char *text, size_t n_bytes, pio_text *out) {
     return ok;
 }
 
-static const char *previous(const char *begin, const char *at) {
-    do at--;
-    while (at > begin && (*at & 0xc0) == 0x80);
-    return at;
-}
-
 static bool run_strip(const pio_normalizer_step *step, const char *text, size_t n_bytes, pio_text *out) {
     const char *at = text, *end = text + n_bytes;
     for (const char *next = at; step->left && at < end; at = next) {
         if (!pio_char_set_contains(&step->set, pio_utf8_next(&next))) break;
     }
     while (step->right && end > at) {
-        const char *last = previous(at, end), *code = last;
+        const char *last = pio_utf8_back(at, end), *code = last;
         if (!pio_char_set_contains(&step->set, pio_utf8_next(&code))) break;
         end = last;
     }
@@ -120,22 +114,6 @@ static bool run_nmt(const char *text, size_t n_bytes, pio_text *out) {
     return true;
 }
 
-static pio_status run_replace(const pio_normalizer_step *step, pio_normalizer_scratch *scratch, const char *text,
-                              size_t n_bytes, pio_text *out, pio_error *error) {
-    pio_status status = pio_regex_find_all(step->regex, scratch->regex, text, n_bytes, &scratch->matches, error);
-    if (status) return status;
-    size_t at = 0;
-    bool ok = true;
-    for (int32_t i = 0; ok && i < scratch->matches.n_items; i++) {
-        pio_span match = scratch->matches.items[i];
-        ok = pio_text_append(out, text + at, match.begin - at) &&
-             pio_text_append(out, step->text.bytes, step->text.n_bytes);
-        at = match.end;
-    }
-    ok = ok && pio_text_append(out, text + at, n_bytes - at);
-    return ok ? PIO_OK : pio_fail_memory(error, "a normalized text", n_bytes);
-}
-
 pio_status pio_normalizer_run(const pio_normalizer *normalizer, pio_normalizer_scratch *scratch, const char **text,
                               size_t *n_bytes, pio_error *error) {
     for (int32_t i = 0; i < normalizer->n_steps; i++) {
@@ -158,7 +136,8 @@ pio_status pio_normalizer_run(const pio_normalizer *normalizer, pio_normalizer_s
             ok = run_drop(step, *text, *n_bytes, out);
             break;
         case PIO_NORMALIZE_REPLACE:
-            status = run_replace(step, scratch, *text, *n_bytes, out, error);
+            status = pio_regex_replace(step->regex, scratch->regex, &scratch->matches, *text, *n_bytes, &step->text,
+                                       out, error);
             break;
         case PIO_NORMALIZE_PREPEND:
             ok = !*n_bytes ||

@@ -8,7 +8,6 @@
 #include "base/array.h"
 #include "base/compiler.h"
 #include "text/regex_parse.h"
-#include "text/utf8.h"
 
 enum {
     BLOCK = 128, /* code points that share an entry of the first stage */
@@ -330,4 +329,19 @@ pio_status pio_regex_find_all(const pio_regex *regex, pio_regex_scratch *scratch
         span->end = (uint32_t)byte;
     }
     return PIO_OK;
+}
+
+pio_status pio_regex_replace(const pio_regex *regex, pio_regex_scratch *scratch, pio_spans *matches, const char *text,
+                             size_t n_bytes, const pio_text *by, pio_text *out, pio_error *error) {
+    pio_status status = pio_regex_find_all(regex, scratch, text, n_bytes, matches, error);
+    if (status) return status;
+    size_t at = 0;
+    bool ok = true;
+    for (int32_t i = 0; i < matches->n_items && ok; i++) {
+        pio_span match = matches->items[i];
+        ok = pio_text_append(out, text + at, match.begin - at) && pio_text_append(out, by->bytes, by->n_bytes);
+        at = match.end;
+    }
+    ok = ok && pio_text_append(out, text + at, n_bytes - at);
+    return ok ? PIO_OK : pio_fail_memory(error, "a text with replacements", n_bytes);
 }

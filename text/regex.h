@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #include "base/status.h"
+#include "text/utf8.h"
 
 typedef struct pio_regex pio_regex;
 
@@ -52,6 +53,10 @@ void pio_regex_free(pio_regex *regex);
  * it ends. The text is well-formed UTF-8 of less than 2 GiB. PIO_LIMIT: the pattern tries too many ways to match. */
 pio_status pio_regex_find_all(const pio_regex *regex, pio_regex_scratch *scratch, const char *text, size_t n_bytes,
                               pio_spans *matches, pio_error *error);
+
+/* Appends the text to *out with every match replaced by `by`; `matches` is spoilt. Errors as above. */
+pio_status pio_regex_replace(const pio_regex *regex, pio_regex_scratch *scratch, pio_spans *matches, const char *text,
+                             size_t n_bytes, const pio_text *by, pio_text *out, pio_error *error);
 
 void pio_regex_scratch_free(pio_regex_scratch *scratch);
 

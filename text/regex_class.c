@@ -21,19 +21,12 @@ static pio_status add_property(pio_regex_parser *p, pio_char_set *out, const cha
     return ok ? PIO_OK : pio_regex_fail_memory(p);
 }
 
-static int hex_value(char c) {
-    if (c >= '0' && c <= '9') return c - '0';
-    if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-    return -1;
-}
-
 /* Up to `most` hexadecimal digits; the number of digits read. */
 static int take_hex(pio_regex_parser *p, int most, uint32_t *code) {
     int n = 0;
     *code = 0;
-    while (n < most && p->at < p->end && hex_value(*p->at) >= 0) {
-        *code = *code * 16 + (uint32_t)hex_value(*p->at++);
+    while (n < most && p->at < p->end && pio_hex_digit(*p->at) >= 0) {
+        *code = *code * 16 + (uint32_t)pio_hex_digit(*p->at++);
         n++;
     }
     return n;
@@ -73,39 +66,37 @@ static pio_status escape_property(pio_regex_parser *p, bool in_class, bool negat
     return add_property(p, out, name, (size_t)(close - name), posix, negate);
 }
 
+/* The class of a letter behind a backslash; *is_class false: it is none. */
+static pio_status escape_class(pio_regex_parser *p, bool in_class, uint32_t letter, pio_char_set *out, bool *is_class) {
+    static const struct {
+        char letter;
+        const char *name;
+    } classes[] = {{'d', "nd"}, {'s', "space"}, {'w', "word"}, {'h', "xdigit"}};
+    const uint32_t lower = letter | 0x20;
+    *is_class = true;
+    for (size_t i = 0; i < sizeof classes / sizeof *classes; i++) {
+        bool posix = in_class && lower == 'w'; /* as in escape_property */
+        if (lower == (uint32_t)classes[i].letter)
+            return add_property(p, out, classes[i].name, strlen(classes[i].name), posix, letter != lower);
+    }
+    if (lower == 'p' && p->at < p->end && *p->at == '{') return escape_property(p, in_class, letter == 'P', out);
+    *is_class = false;
+    return PIO_OK;
+}
+
 pio_status pio_regex_parse_escape(pio_regex_parser *p, bool in_class, pio_char_set *out, bool *is_class,
                                   uint32_t *code) {
     *is_class = false;
     if (p->at == p->end) return pio_regex_fail(p, PIO_CORRUPT, "a backslash ends it");
     *code = pio_utf8_next(&p->at);
+    if (!*code || *code >= 0x80) return PIO_OK;
     static const char letters[] = "tnrfvae", controls[] = "\t\n\r\f\v\a\x1b";
-    const char *found = *code && *code < 0x80 ? strchr(letters, (int)*code) : NULL;
+    const char *found = strchr(letters, (int)*code);
     if (found) {
         *code = (uint32_t)controls[found - letters];
         return PIO_OK;
     }
-    *is_class = true;
-    switch (*code) {
-    case 'd':
-    case 'D':
-        return add_property(p, out, "nd", 2, false, *code == 'D');
-    case 's':
-    case 'S':
-        return add_property(p, out, "space", 5, false, *code == 'S');
-    case 'w':
-    case 'W':
-        return add_property(p, out, "word", 4, in_class, *code == 'W');
-    case 'h':
-    case 'H':
-        return add_property(p, out, "xdigit", 6, false, *code == 'H');
-    case 'p':
-    case 'P':
-        if (p->at < p->end && *p->at == '{') return escape_property(p, in_class, *code == 'P', out);
-        break;
-    default:
-        break;
-    }
-    *is_class = false;
+    if (*code >= '1' && *code <= '9') return pio_regex_fail(p, PIO_UNSUPPORTED, "a back-reference");
     switch (*code) {
     case 'b':
         if (in_class) *code = '\b';
@@ -124,18 +115,8 @@ pio_status pio_regex_parse_escape(pio_regex_parser *p, bool in_class, pio_char_s
         for (int n = 0; n < 2 && p->at < p->end && *p->at >= '0' && *p->at <= '7'; n++)
             *code = *code * 8 + (uint32_t)(*p->at++ - '0');
         return PIO_OK;
-    case '1':
-    case '2':
-    case '3':
-    case '4':
-    case '5':
-    case '6':
-    case '7':
-    case '8':
-    case '9':
-        return pio_regex_fail(p, PIO_UNSUPPORTED, "a back-reference");
     default:
-        return PIO_OK;
+        return escape_class(p, in_class, *code, out, is_class);
     }
 }
 

@@ -6,8 +6,6 @@
 #include "base/array.h"
 #include "text/tokenizer_parts.h"
 
-static const char replacement_character[] = "\xef\xbf\xbd";
-
 static const pio_added_token *find_added(const pio_tokenizer *t, int32_t id) {
     return t->added_of[id] < 0 ? NULL : &t->added.tokens[t->added_of[id]];
 }
@@ -16,9 +14,10 @@ static bool has_token(const pio_tokenizer *t, int32_t id) {
     return t->added_of[id] >= 0 || (id < t->bpe.n_tokens && t->bpe.tokens[id].present);
 }
 
-bool pio_tokenizer_spell(const pio_tokenizer *t, int32_t id, pio_text *out) {
+/* Appends the token's text as decoders see it. */
+static bool spell(const pio_tokenizer *t, int32_t id, pio_text *out) {
     const pio_added_token *added = find_added(t, id);
-    if (added) return pio_text_append(out, added->matched, added->n_matched ? added->n_matched : 0);
+    if (added) return pio_text_append(out, added->matched, added->n_matched);
     return !has_token(t, id) || pio_bpe_spell(&t->bpe, id, out);
 }
 
@@ -38,18 +37,12 @@ static bool append_bytes(pio_text *out, const char *text, size_t n_bytes) {
     return true;
 }
 
-static int hex_digit(char c) {
-    return c >= '0' && c <= '9'   ? c - '0'
-           : c >= 'A' && c <= 'F' ? c - 'A' + 10
-           : c >= 'a' && c <= 'f' ? c - 'a' + 10
-                                  : -1;
-}
-
 /* "<0xHH>": the byte, else -1. */
 static int fallback_byte(const char *text, size_t n_bytes) {
     if (n_bytes != 6 || memcmp(text, "<0x", 3) != 0 || text[5] != '>') return -1;
-    if (text[3] == '+' && hex_digit(text[4]) >= 0) return hex_digit(text[4]); /* the reference's number parser */
-    int high = hex_digit(text[3]), low = hex_digit(text[4]);
+    if (text[3] == '+' && pio_hex_digit(text[4]) >= 0)
+        return pio_hex_digit(text[4]); /* the reference's number parser */
+    int high = pio_hex_digit(text[3]), low = pio_hex_digit(text[4]);
     return high < 0 || low < 0 ? -1 : high * 16 + low;
 }
 
@@ -99,7 +92,7 @@ static bool step_bytes(const list *in, list *out) {
 static bool flush_fallback(pio_text *bytes, list *out) {
     bool valid = pio_utf8_valid_prefix(bytes->bytes, bytes->n_bytes) == bytes->n_bytes, ok = true;
     if (bytes->n_bytes && valid) ok = list_add(out, bytes->bytes, bytes->n_bytes);
-    for (size_t i = 0; ok && !valid && i < bytes->n_bytes; i++) ok = list_add(out, replacement_character, 3);
+    for (size_t i = 0; ok && !valid && i < bytes->n_bytes; i++) ok = list_add(out, PIO_UTF8_REPLACEMENT, 3);
     bytes->n_bytes = 0;
     return ok;
 }
@@ -163,16 +156,9 @@ static pio_status step_replace(const pio_decoder_step *step, const list *in, lis
     pio_status status = PIO_OK;
     for (int32_t i = 0; i < in->n_pieces && !status; i++) {
         const char *text = in->text.bytes + in->pieces[i].begin;
-        size_t n = in->pieces[i].end - in->pieces[i].begin, begin = out->text.n_bytes, at = 0;
-        status = pio_regex_find_all(step->regex, &scratch, text, n, &matches, error);
-        bool ok = true;
-        for (int32_t k = 0; k < matches.n_items && !status && ok; k++) {
-            ok = pio_text_append(&out->text, text + at, matches.items[k].begin - at) &&
-                 pio_text_append(&out->text, step->text.bytes, step->text.n_bytes);
-            at = matches.items[k].end;
-        }
-        ok = ok && pio_text_append(&out->text, text + at, n - at) && list_close(out, begin);
-        if (!status && !ok) status = pio_fail_memory(error, "the decoded text", n);
+        size_t n = in->pieces[i].end - in->pieces[i].begin, begin = out->text.n_bytes;
+        status = pio_regex_replace(step->regex, &scratch, &matches, text, n, &step->text, &out->text, error);
+        if (!status && !list_close(out, begin)) status = pio_fail_memory(error, "the decoded text", n);
     }
     pio_regex_scratch_free(&scratch);
     free(matches.items);
@@ -213,8 +199,7 @@ static pio_status decode_steps(const pio_tokenizer *t, const int32_t *ids, size_
         size_t begin = now.text.n_bytes;
         if (!has_token(t, ids[i])) continue;
         bool space = !t->decoder.present && now.n_pieces;
-        if ((space && !pio_text_append(&now.text, " ", 1)) || !pio_tokenizer_spell(t, ids[i], &now.text) ||
-            !list_close(&now, begin))
+        if ((space && !pio_text_append(&now.text, " ", 1)) || !spell(t, ids[i], &now.text) || !list_close(&now, begin))
             status = pio_fail_memory(error, "the decoded text", now.text.n_bytes);
     }
     for (int32_t s = 0; s < t->decoder.n_steps && !status; s++) {
@@ -287,7 +272,7 @@ static bool make_view(pio_tokenizer *t, int32_t id, pio_text *spelt) {
     const pio_added_token *added = find_added(t, id);
     size_t begin = t->output.n_bytes;
     spelt->n_bytes = 0;
-    if (!pio_tokenizer_spell(t, id, spelt)) return false;
+    if (!spell(t, id, spelt)) return false;
     const char *text = spelt->bytes ? spelt->bytes : "";
     bool ok = added && !decodes_bytes(t) ? pio_text_append(&t->output, added->content, added->n_content)
                                          : append_view(t, text, spelt->n_bytes, &t->output);

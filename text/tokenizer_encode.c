@@ -19,8 +19,7 @@ typedef struct encoder {
 } encoder;
 
 static pio_status add_id(encoder *e, int32_t id) {
-    pio_token_ids *ids = e->ids;
-    int32_t *item = pio_array_push((void **)&ids->items, &ids->n_items, &ids->items_capacity, sizeof *ids->items);
+    int32_t *item = PIO_PUSH(e->ids, items);
     if (!item) return pio_fail_memory(e->error, "token ids", sizeof *item);
     *item = id;
     return PIO_OK;

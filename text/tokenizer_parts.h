@@ -52,10 +52,7 @@ struct pio_tokenizer {
 /* text/tokenizer_file.c */
 pio_status pio_tokenizer_read(pio_tokenizer *tokenizer, const char *json, size_t n_bytes, pio_error *error);
 
-/* text/tokenizer_decode.c. Appends the token's text as decoders see it; false: no memory. */
-bool pio_tokenizer_spell(const pio_tokenizer *tokenizer, int32_t id, pio_text *out);
-
-/* Makes added_of, and the views where they are needed. */
+/* text/tokenizer_decode.c. Makes added_of, and the views where they are needed. */
 pio_status pio_tokenizer_make_views(pio_tokenizer *tokenizer, pio_error *error);
 
 #endif

@@ -5,8 +5,6 @@
 
 #include "base/compiler.h"
 
-static const char replacement[3] = {(char)0xef, (char)0xbf, (char)0xbd}; /* U+FFFD */
-
 void pio_text_free(pio_text *text) {
     free(text->bytes);
     *text = (pio_text){0};
@@ -137,7 +135,7 @@ static bool append_known(pio_text *out, const char *bytes, size_t n_bytes, bool 
         bool cut;
         int bad = pio_utf8_bad_length(at, end, &cut);
         if (cut && !whole) break;
-        if (!pio_text_append(out, replacement, sizeof replacement)) return false;
+        if (!pio_text_append(out, PIO_UTF8_REPLACEMENT, 3)) return false;
         at += bad;
     }
     *left = (size_t)(end - at);
@@ -186,8 +184,8 @@ fail:
 }
 
 pio_status pio_utf8_gate_finish(pio_utf8_gate *gate, pio_text *out, pio_error *error) {
-    if (gate->n_held && !pio_text_append(out, replacement, sizeof replacement))
-        return pio_fail_memory(error, "the output text", sizeof replacement);
+    if (gate->n_held && !pio_text_append(out, PIO_UTF8_REPLACEMENT, 3))
+        return pio_fail_memory(error, "the output text", 3);
     gate->n_held = 0;
     return PIO_OK;
 }

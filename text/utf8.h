@@ -9,6 +9,8 @@
 
 #include "base/status.h"
 
+#define PIO_UTF8_REPLACEMENT "\xef\xbf\xbd" /* U+FFFD, three bytes */
+
 /* A growing string of bytes; begin with {0}, end with pio_text_free. Not NUL-terminated. */
 typedef struct pio_text {
     char *bytes;
@@ -57,6 +59,21 @@ pio_status pio_utf8_gate_finish(pio_utf8_gate *gate, pio_text *out, pio_error *e
 /* The length of a character by its first byte, in text that is known to be well-formed. */
 static inline unsigned pio_utf8_length(unsigned char lead) {
     return lead < 0x80 ? 1 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
+}
+
+/* The first byte of the character that ends before `at` (at > begin), in text that is known to be well-formed. */
+static inline const char *pio_utf8_back(const char *begin, const char *at) {
+    do at--;
+    while (at > begin && (*at & 0xc0) == 0x80);
+    return at;
+}
+
+/* The value of a hexadecimal digit, or -1. */
+static inline int pio_hex_digit(char c) {
+    return c >= '0' && c <= '9'   ? c - '0'
+           : c >= 'A' && c <= 'F' ? c - 'A' + 10
+           : c >= 'a' && c <= 'f' ? c - 'a' + 10
+                                  : -1;
 }
 
 /* The character at *at in text that is known to be well-formed; *at moves behind it. */

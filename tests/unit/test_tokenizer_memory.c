@@ -88,7 +88,7 @@ static void check_style(const char *style, const char *tables, test_random *rand
     assert_true(wanted.ids.n_bytes > 100 && wanted.back.n_bytes > 100);
     for (int once = 0; once < 2; once++) {
         /* All of the first and the last; between them tokens are looked at one by one. */
-        for (long n = 0; n < n_calls; n += n < 250 || n > n_calls - 250 ? 1 : 1 + (long)test_random_below(random, 50))
+        for (long n = 0; n < n_calls; n += n < 250 || n > n_calls - 250 ? 1 : 1 + (long)test_random_below(random, 200))
             assert_true(run_failing(style, json, n_json, n, once, &wanted));
     }
     assert_false(run_failing(style, json, n_json, n_calls, false, &wanted));
