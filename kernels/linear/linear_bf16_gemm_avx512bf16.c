@@ -10,8 +10,7 @@
         d##t = _mm512_dpbf16_ps(d##t, b, word);                                                                        \
     }
 
-static PIO_ALWAYS_INLINE void multiply(pio_twin_block *block, const uint32_t *x, const int n, bool first,
-                                       __m512 *sums) {
+static PIO_ALWAYS_INLINE void multiply(pio_twin_block *block, const uint32_t *x, const int n, bool first, float *sums) {
     const uint8_t *w0 = block->w[0], *w1 = block->w[1], *end = w0 + 64 * (int64_t)block->n_pairs;
     int32_t ahead = 0;
     PIO_TILE_FOR_TOKENS(PIO_TILE_START)
@@ -26,7 +25,8 @@ static PIO_ALWAYS_INLINE void multiply(pio_twin_block *block, const uint32_t *x,
 
 PIO_MULTIPLY_TABLE(multiply)
 
-static const pio_tiles_kind bf16_pairs = {.multiply = multiply_tokens, .pair_bytes = 64, .bf16 = true};
+static const pio_tiles_kind bf16_pairs = {
+    .multiply = multiply_tokens, .tile_tokens = PIO_TILE_TOKENS, .pair_bytes = 64, .bf16 = true};
 
 void pio_linear_bf16_gemm_avx512bf16(const void *args, pio_worker *worker) {
     pio_tiles_run(args, worker, false, &bf16_pairs);

@@ -72,7 +72,7 @@ static PIO_ALWAYS_INLINE __m512 odd(const uint8_t *pair, const bool bf16) {
     return bf16 ? pio_bf16_odd(_mm512_load_si512(pair)) : _mm512_load_ps(pair + F32_PAIR_BYTES / 2);
 }
 
-static PIO_ALWAYS_INLINE void multiply(pio_twin_block *block, const uint32_t *x, const int n, bool first, __m512 *sums,
+static PIO_ALWAYS_INLINE void multiply(pio_twin_block *block, const uint32_t *x, const int n, bool first, float *sums,
                                        const bool bf16) {
     const int pair_bytes = bf16 ? BF16_PAIR_BYTES : F32_PAIR_BYTES;
     const float *values = (const float *)(const void *)x;
@@ -91,21 +91,24 @@ static PIO_ALWAYS_INLINE void multiply(pio_twin_block *block, const uint32_t *x,
 }
 
 static PIO_ALWAYS_INLINE void multiply_bf16(pio_twin_block *block, const uint32_t *x, const int n, bool first,
-                                            __m512 *sums) {
+                                            float *sums) {
     multiply(block, x, n, first, sums, true);
 }
 
 static PIO_ALWAYS_INLINE void multiply_f32(pio_twin_block *block, const uint32_t *x, const int n, bool first,
-                                           __m512 *sums) {
+                                           float *sums) {
     multiply(block, x, n, first, sums, false);
 }
 
 PIO_MULTIPLY_TABLE(multiply_bf16)
 PIO_MULTIPLY_TABLE(multiply_f32)
 
-static const pio_tiles_kind bf16_x16 = {.multiply = multiply_bf16_tokens, .pair_bytes = BF16_PAIR_BYTES};
-static const pio_tiles_kind f32_rows = {
-    .multiply = multiply_f32_tokens, .pair_bytes = F32_PAIR_BYTES, .load = load_f32_rows};
+static const pio_tiles_kind bf16_x16 = {
+    .multiply = multiply_bf16_tokens, .tile_tokens = PIO_TILE_TOKENS, .pair_bytes = BF16_PAIR_BYTES};
+static const pio_tiles_kind f32_rows = {.multiply = multiply_f32_tokens,
+                                        .tile_tokens = PIO_TILE_TOKENS,
+                                        .pair_bytes = F32_PAIR_BYTES,
+                                        .load = load_f32_rows};
 
 void pio_linear_bf16_gemm_avx512(const void *args, pio_worker *worker) {
     pio_tiles_run(args, worker, false, &bf16_x16);

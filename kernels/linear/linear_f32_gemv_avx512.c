@@ -2,7 +2,7 @@
 #include <immintrin.h>
 
 #include "kernels/families.h"
-#include "kernels/linear/linear_units.h"
+#include "kernels/linear/linear_stream.h"
 
 enum { TILE_TOKENS = 6, TILE_ROWS = 4 };
 
@@ -28,7 +28,7 @@ static PIO_ALWAYS_INLINE __m128 sum_lanes(__m512 a, __m512 b, __m512 c, __m512 d
     }
 #define STORE(t)                                                                                                       \
     if (t < n) {                                                                                                       \
-        float *out = sums + t * PIO_UNIT_ROWS;                                                                         \
+        float *out = sums + t * PIO_STREAM_ROWS;                                                                       \
         __m128 sum = sum_lanes(a##t, b##t, c##t, d##t);                                                                \
         _mm_storeu_ps(out, block->first ? sum : _mm_add_ps(sum, _mm_loadu_ps(out)));                                   \
     }
@@ -40,7 +40,7 @@ static PIO_ALWAYS_INLINE __m128 sum_lanes(__m512 a, __m512 b, __m512 c, __m512 d
     }
 
 /* sums [n][4] of four rows. Where each weight is used once only, what comes after the rows is prefetched. */
-static PIO_ALWAYS_INLINE void multiply_rows(const pio_unit_block *block, const float *const w[TILE_ROWS], const int n,
+static PIO_ALWAYS_INLINE void multiply_rows(const pio_stream_block *block, const float *const w[TILE_ROWS], const int n,
                                             float *sums) {
     const pio_u64 x = block->a->x + (pio_u64)block->t * (pio_u64)block->a->x_stride;
     const pio_u64 x_stride = (pio_u64)block->a->x_stride;
@@ -65,9 +65,9 @@ static PIO_ALWAYS_INLINE void multiply_rows(const pio_unit_block *block, const f
         multiply_rows(block, w, n, block->sums + r);                                                                   \
         break;
 
-static void multiply(const pio_unit_block *block) {
+static void multiply(const pio_stream_block *block) {
     const pio_linear_args *a = block->a;
-    for (int32_t r = 0; r < PIO_UNIT_ROWS && block->row + r < a->n_out; r += TILE_ROWS) {
+    for (int32_t r = 0; r < PIO_STREAM_ROWS && block->row + r < a->n_out; r += TILE_ROWS) {
         const float *w[TILE_ROWS];
         for (int32_t i = 0; i < TILE_ROWS; i++)
             w[i] = PIO_AT(const float, a->w) + (int64_t)PIO_MIN(block->row + r + i, a->n_out - 1) * a->cols;
@@ -85,9 +85,9 @@ static void multiply(const pio_unit_block *block) {
 }
 
 void pio_linear_f32_gemv_avx512(const void *args, pio_worker *worker) {
-    pio_units_run(args, worker, 4, TILE_TOKENS, false, multiply);
+    pio_stream_run(args, worker, 4, TILE_TOKENS, false, multiply);
 }
 
 void pio_linear_swiglu_f32_gemv_avx512(const void *args, pio_worker *worker) {
-    pio_units_run(args, worker, 4, TILE_TOKENS, true, multiply);
+    pio_stream_run(args, worker, 4, TILE_TOKENS, true, multiply);
 }
