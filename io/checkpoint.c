@@ -179,7 +179,7 @@ static pio_status parse_index(pio_checkpoint *cp, const char *text, size_t n_byt
             if (status != PIO_OK) break;
         }
     }
-    if (!c.reason && pio_json_scan_peek(&c)) c.reason = "something follows the closing '}'";
+    if (!c.reason && (pio_json_scan_peek(&c) || c.at < c.end)) c.reason = "something follows the closing '}'";
     if (!c.reason && cp->n_indexed == 0) c.reason = "weight_map is missing or empty";
     if (c.reason)
         return pio_fail(error, PIO_CORRUPT, "'%.400s/%s' is broken at byte %zu (%s): download it again", cp->directory,

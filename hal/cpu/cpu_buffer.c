@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include "base/cgroup.h"
 #include "hal/cpu/cpu.h"
@@ -14,6 +16,18 @@ static uint64_t read_kib(const char *line, const char *key) {
     unsigned long long kib;
     size_t n = strlen(key);
     return !strncmp(line, key, n) && sscanf(line + n, " %llu", &kib) == 1 ? (uint64_t)kib << 10 : 0;
+}
+
+/* What is left of the address space that the process may have (ulimit -v). */
+static uint64_t free_addresses(void) {
+    struct rlimit limit;
+    unsigned long long used_pages = 0;
+    if (getrlimit(RLIMIT_AS, &limit) || limit.rlim_cur == RLIM_INFINITY) return UINT64_MAX;
+    FILE *file = fopen("/proc/self/statm", "r");
+    if (file && fscanf(file, "%llu", &used_pages) != 1) used_pages = 0;
+    if (file) fclose(file);
+    uint64_t used = (uint64_t)used_pages * (uint64_t)sysconf(_SC_PAGESIZE);
+    return limit.rlim_cur > used ? limit.rlim_cur - used : 0;
 }
 
 pio_status cpu_memory_budget(pio_device *device, pio_memory_budget *budget, pio_error *error) {
@@ -30,6 +44,7 @@ pio_status cpu_memory_budget(pio_device *device, pio_memory_budget *budget, pio_
     pio_cgroup group;
     pio_cgroup_self(&group);
     pio_cgroup_memory(&group, &budget->total_bytes, &budget->free_bytes);
+    budget->free_bytes = PIO_MIN(budget->free_bytes, free_addresses());
     return PIO_OK;
 }
 
