@@ -201,9 +201,15 @@ FILTER(f_tojson) {
 FILTER(f_filesizeformat) {
     static const char *const names[2][8] = {{"kB", "MB", "GB", "TB", "PB", "EB", "ZB", "YB"},
                                             {"KiB", "MiB", "GiB", "TiB", "PiB", "EiB", "ZiB", "YiB"}};
+    const pio_tv missing = {.kind = PIO_TV_MISSING};
+    const pio_template_arguments none = {.items = &missing, .n = 1};
     pio_tv number = {0};
-    const pio_template_arguments none = {.items = (const pio_tv[1]){{0}}, .n = 1};
+    double parsed;
     if (!f_float(run, self, &none, &number)) return false;
+    if (!pio_tv_is_number(self) &&
+        (self->kind != PIO_TV_STR || !pio_run_parse_float(self->u.bytes, self->n, &parsed)))
+        return pio_run_fail(run, PIO_INVALID_ARGUMENT, "'filesizeformat' takes a number, not this %s",
+                            pio_tv_type_name(self));
     bool binary = pio_run_truth(ARGUMENT(0));
     double base = binary ? 1024 : 1000, unit = base;
     char text[64];

@@ -254,8 +254,10 @@ bool pio_run_percent(pio_template_run *run, const pio_tv *format, const pio_tv *
         named |= p.at < p.end && *p.at == '(';
         if (!percent_place(&p, &text)) return false;
     }
-    bool unused = values->kind == PIO_TV_TUPLE ? p.next < values->u.list->n
-                                               : !p.next && values->kind != PIO_TV_DICT && values->kind != PIO_TV_LIST;
+    /* what has items counts as a mapping, and mappings need not be used */
+    bool mapping = values->kind == PIO_TV_DICT || values->kind == PIO_TV_LIST || values->kind == PIO_TV_RANGE ||
+                   values->kind == PIO_TV_UNDEFINED;
+    bool unused = values->kind == PIO_TV_TUPLE ? p.next < values->u.list->n : !p.next && !mapping;
     if (unused && !named) return pio_run_fail(run, PIO_INVALID_ARGUMENT, "a '%%' format has fewer places than values");
     uint8_t variant = format->variant;
     if (!pio_run_text_value(run, &text, out)) return false;

@@ -189,11 +189,8 @@ bool pio_run_slice(pio_template_run *run, const pio_tv *of, const pio_tv bounds[
     int64_t n, start, stop, step = 1;
     if (of->kind == PIO_TV_UNDEFINED) return pio_run_fail_undefined(run, of);
     bool list = of->kind == PIO_TV_LIST || of->kind == PIO_TV_TUPLE;
-    if (!list && of->kind != PIO_TV_STR && of->kind != PIO_TV_RANGE) {
-        static const char shown[] = "slice(...)";
-        *out = pio_tv_undefined(PIO_TV_NO_ELEMENT, (pio_tv_kind)of->kind, shown, sizeof shown - 1);
-        return true;
-    }
+    if (!list && of->kind != PIO_TV_STR && of->kind != PIO_TV_RANGE)
+        return pio_run_fail(run, PIO_INVALID_ARGUMENT, "a %s cannot be sliced", pio_tv_type_name(of));
     if (!pio_run_length(run, of, &n)) return false;
     if (pio_tv_is_whole(&bounds[2])) {
         step = pio_tv_whole(&bounds[2]);

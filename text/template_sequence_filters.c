@@ -90,14 +90,26 @@ FILTER(f_sum) {
     return more == 0;
 }
 
+/* The reference notices what is no mapping only when the first pair is asked for. */
+static int next_pair(pio_template_run *run, pio_tv_iterator *iterator, pio_tv *out) {
+    const pio_tv *of = iterator->state;
+    if (of->kind == PIO_TV_UNDEFINED) return 0;
+    if (of->kind != PIO_TV_DICT) {
+        pio_run_fail(run, PIO_INVALID_ARGUMENT, "'items' takes a mapping, not a %s", pio_tv_type_name(of));
+        return -1;
+    }
+    return pio_run_next(run, &iterator->source, out);
+}
+
 FILTER(f_items) {
     (void)arguments;
-    const pio_tv undefined = pio_tv_undefined(PIO_TV_HINT, PIO_TV_NONE, "", 0);
-    if (self->kind == PIO_TV_UNDEFINED) return pio_run_plain_iterator(run, &undefined, "generator", out);
-    if (self->kind != PIO_TV_DICT)
-        return pio_run_fail(run, PIO_INVALID_ARGUMENT, "'items' takes a mapping, not a %s", pio_tv_type_name(self));
-    const pio_tv view = {.kind = PIO_TV_VIEW, .variant = PIO_TV_ITEMS, .u.dict = self->u.dict};
-    return pio_run_plain_iterator(run, &view, "generator", out);
+    static const pio_tv_dict empty;
+    const pio_tv_dict *dict = self->kind == PIO_TV_DICT ? self->u.dict : &empty;
+    const pio_tv view = {.kind = PIO_TV_VIEW, .variant = PIO_TV_ITEMS, .u.dict = (pio_tv_dict *)dict};
+    pio_tv *of = pio_run_take(run, sizeof *of);
+    if (!of) return false;
+    *of = *self;
+    return pio_run_new_iterator(run, &view, "generator", next_pair, of, out);
 }
 
 /* ---- map, select, reject ---- */
@@ -241,16 +253,30 @@ typedef struct keyed {
     pio_tv key, item;
 } keyed;
 
+typedef struct order {
+    const pio_tv *path;
+    bool with_case, descending;
+    bool as_lists; /* keys are compared as the members of lists are: equal ones need no order */
+} order;
+
+static bool precedes(pio_template_run *run, const order *o, const pio_tv *a, const pio_tv *b, bool *less) {
+    bool equal;
+    *less = false;
+    if (!o->as_lists) return pio_run_less(run, PIO_OPERATOR_LT, a, b, less);
+    if (!pio_run_equal(run, a, b, &equal)) return false;
+    return equal || pio_run_less(run, PIO_OPERATOR_LT, a, b, less);
+}
+
 /* Merges two sorted halves; equal items keep their order, also in a descending sort. */
-static bool merge_sort(pio_template_run *run, keyed *items, keyed *room, int32_t n, bool descending) {
+static bool merge_sort(pio_template_run *run, const order *o, keyed *items, keyed *room, int32_t n) {
     if (n < 2) return true;
     int32_t half = n / 2, a = 0, b = half, to = 0;
-    if (!merge_sort(run, items, room, half, descending) || !merge_sort(run, items + half, room, n - half, descending))
+    if (!merge_sort(run, o, items, room, half) || !merge_sort(run, o, items + half, room, n - half))
         return false;
     while (a < half && b < n) {
         bool swap;
         const pio_tv *x = &items[a].key, *y = &items[b].key;
-        if (!pio_run_less(run, PIO_OPERATOR_LT, descending ? x : y, descending ? y : x, &swap)) return false;
+        if (!precedes(run, o, o->descending ? x : y, o->descending ? y : x, &swap)) return false;
         room[to++] = swap ? items[b++] : items[a++];
     }
     while (a < half) room[to++] = items[a++];
@@ -260,8 +286,7 @@ static bool merge_sort(pio_template_run *run, keyed *items, keyed *room, int32_t
 }
 
 /* *out is a list of the items in order; *keys (may be NULL) gets their keys. */
-static bool sort_items(pio_template_run *run, const pio_tv *self, const pio_tv *path, bool with_case, bool descending,
-                       keyed **keys, pio_tv *out) {
+static bool sort_items(pio_template_run *run, const pio_tv *self, const order *o, keyed **keys, pio_tv *out) {
     pio_tv list;
     if (!pio_run_to_list(run, self, PIO_TV_LIST, &list)) return false;
     int32_t n = list.u.list->n;
@@ -269,9 +294,9 @@ static bool sort_items(pio_template_run *run, const pio_tv *self, const pio_tv *
     if (!items) return false;
     for (int32_t i = 0; i < n; i++) {
         items[i].item = list.u.list->items[i];
-        if (!keys_of(run, &items[i].item, path, with_case, &items[i].key)) return false;
+        if (!(o->as_lists ? keys_of : key_of)(run, &items[i].item, o->path, o->with_case, &items[i].key)) return false;
     }
-    if (!merge_sort(run, items, items + n, n, descending)) return false;
+    if (!merge_sort(run, o, items, items + n, n)) return false;
     for (int32_t i = 0; i < n; i++) list.u.list->items[i] = items[i].item;
     if (keys) *keys = items;
     *out = list;
@@ -279,7 +304,11 @@ static bool sort_items(pio_template_run *run, const pio_tv *self, const pio_tv *
 }
 
 FILTER(f_sort) {
-    return sort_items(run, self, ARGUMENT(2), pio_run_truth(ARGUMENT(1)), pio_run_truth(ARGUMENT(0)), NULL, out);
+    const order o = {.path = ARGUMENT(2),
+                     .with_case = pio_run_truth(ARGUMENT(1)),
+                     .descending = pio_run_truth(ARGUMENT(0)),
+                     .as_lists = true};
+    return sort_items(run, self, &o, NULL, out);
 }
 
 FILTER(f_dictsort) {
@@ -291,7 +320,9 @@ FILTER(f_dictsort) {
         return pio_run_fail(run, PIO_INVALID_ARGUMENT, "'dictsort' takes a dict, not a %s", pio_tv_type_name(self));
     const pio_tv view = {.kind = PIO_TV_VIEW, .variant = PIO_TV_ITEMS, .u.dict = self->u.dict};
     const pio_tv path = pio_tv_int(by_value);
-    return sort_items(run, &view, &path, pio_run_truth(ARGUMENT(0)), pio_run_truth(ARGUMENT(2)), NULL, out);
+    const order o = {
+        .path = &path, .with_case = pio_run_truth(ARGUMENT(0)), .descending = pio_run_truth(ARGUMENT(2))};
+    return sort_items(run, &view, &o, NULL, out);
 }
 
 static bool extreme(pio_template_run *run, const pio_tv *self, const pio_template_arguments *arguments, bool greatest,
@@ -323,9 +354,9 @@ FILTER(f_groupby) {
     keyed *keys;
     pio_tv sorted, groups, group, list, of;
     const pio_tv *otherwise = pio_run_given(ARGUMENT(1)) ? ARGUMENT(1) : NULL;
-    bool with_case = pio_run_truth(ARGUMENT(2));
+    const order o = {.path = ARGUMENT(0), .with_case = pio_run_truth(ARGUMENT(2))};
     if (otherwise) return pio_run_fail(run, PIO_UNSUPPORTED, "'groupby' with a default is not served");
-    if (!sort_items(run, self, ARGUMENT(0), with_case, false, &keys, &sorted) ||
+    if (!sort_items(run, self, &o, &keys, &sorted) ||
         !pio_run_new_list(run, PIO_TV_LIST, 0, &groups))
         return false;
     for (int32_t i = 0, n = sorted.u.list->n, k; i < n; i = k) {

@@ -75,11 +75,15 @@ TEST(is_escaped) {
     return answer(out, self->kind == PIO_TV_STR && self->variant);
 }
 TEST(is_filter) {
-    (void)run, (void)arguments;
+    (void)arguments;
+    if (self->kind == PIO_TV_LIST || self->kind == PIO_TV_DICT)
+        return pio_run_fail(run, PIO_INVALID_ARGUMENT, "a %s is no name", pio_tv_type_name(self));
     return answer(out, self->kind == PIO_TV_STR && pio_template_find_filter(self->u.bytes, self->n));
 }
 TEST(is_test) {
-    (void)run, (void)arguments;
+    (void)arguments;
+    if (self->kind == PIO_TV_LIST || self->kind == PIO_TV_DICT)
+        return pio_run_fail(run, PIO_INVALID_ARGUMENT, "a %s is no name", pio_tv_type_name(self));
     return answer(out, self->kind == PIO_TV_STR && pio_template_find_test(self->u.bytes, self->n));
 }
 

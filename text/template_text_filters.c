@@ -121,7 +121,7 @@ FILTER(f_truncate) {
     const pio_tv dots = pio_tv_str("...", 3);
     pio_run_text result = {0};
     if (end->kind == PIO_TV_MISSING) end = &dots;
-    if (!pio_run_need_text(run, self, "truncate") || !pio_run_need_text(run, end, "truncate") ||
+    if (!pio_run_need_text(run, end, "truncate") ||
         !pio_run_need_whole(run, ARGUMENT(0), "truncate", 255, &length) ||
         (pio_run_given(ARGUMENT(3)) && !pio_run_need_whole(run, ARGUMENT(3), "truncate", 5, &leeway)) ||
         !pio_run_length(run, self, &n))
@@ -134,6 +134,7 @@ FILTER(f_truncate) {
         *out = *self;
         return true;
     }
+    if (!pio_run_need_text(run, self, "truncate")) return false;
     size_t keep = pio_tv_char_offset(self->u.bytes, self->n, length - n_end);
     if (!pio_run_truth(ARGUMENT(1)))
         for (size_t i = keep; i-- > 0;)
