@@ -46,8 +46,8 @@ pio_template_node *pio_template_parse_filters(pio_template_parser *p, pio_templa
  * end. The tag's name is p->now then. */
 pio_template_node *pio_template_parse_body(pio_template_parser *p, const char *end_tags);
 
-/* Finds for each scope the names that are unset at its begin (node->undefined). */
-pio_status pio_template_find_unset(pio_template *compiled, pio_error *error);
+/* Finds for each scope of the result the names that are unset at its begin (node->undefined). */
+void pio_template_find_unset(pio_template_parser *p);
 
 /* ---- the parser's tools (template_parse_tools.c) ---- */
 

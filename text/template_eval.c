@@ -112,10 +112,19 @@ static pio_run_flow flow_of(bool ok) {
     return ok ? PIO_FLOW_ON : PIO_FLOW_FAILED;
 }
 
+/* `generation` is a macro to the reference, called with nothing. */
+static bool bind_nothing(pio_template_run *run, const pio_template_node *node) {
+    pio_tv varargs, kwargs;
+    return pio_run_new_list(run, PIO_TV_TUPLE, 0, &varargs) && pio_run_new_dict(run, PIO_TV_DICT, 0, &kwargs) &&
+           (!(node->macro_flags & PIO_MACRO_VARARGS) || pio_run_set(run, run->compiled->varargs, &varargs)) &&
+           (!(node->macro_flags & PIO_MACRO_KWARGS) || pio_run_set(run, run->compiled->kwargs, &kwargs));
+}
+
 /* A body in a scope of its own; what it prints goes to *captured unless that is NULL. */
 static pio_run_flow scoped_body(pio_template_run *run, const pio_template_node *node, pio_tv *captured) {
     pio_template_scope *outer = run->scope;
     if (!pio_run_begin_scope(run, outer, node->undefined)) return PIO_FLOW_FAILED;
+    if (node->kind == PIO_NODE_SCOPE && node->macro_flags && !bind_nothing(run, node)) return PIO_FLOW_FAILED;
     pio_run_flow flow = captured ? pio_run_capture(run, node->items, captured) : pio_run_statements(run, node->items);
     run->scope = outer;
     return flow;

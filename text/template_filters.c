@@ -206,8 +206,7 @@ FILTER(f_filesizeformat) {
     pio_tv number = {0};
     double parsed;
     if (!f_float(run, self, &none, &number)) return false;
-    if (!pio_tv_is_number(self) &&
-        (self->kind != PIO_TV_STR || !pio_run_parse_float(self->u.bytes, self->n, &parsed)))
+    if (!pio_tv_is_number(self) && (self->kind != PIO_TV_STR || !pio_run_parse_float(self->u.bytes, self->n, &parsed)))
         return pio_run_fail(run, PIO_INVALID_ARGUMENT, "'filesizeformat' takes a number, not this %s",
                             pio_tv_type_name(self));
     bool binary = pio_run_truth(ARGUMENT(0));

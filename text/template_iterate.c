@@ -48,8 +48,7 @@ int pio_run_next(pio_template_run *run, pio_run_iteration *iteration, pio_tv *ou
         const char *at = v->u.bytes + iteration->at;
         unsigned n = pio_utf8_length((unsigned char)*at);
         iteration->at += n;
-        *out = pio_tv_str(at, n);
-        out->variant = v->variant;
+        *out = pio_tv_str(at, n); /* of markup too: only indexing keeps that */
         return 1;
     }
     case PIO_TV_RANGE:

@@ -10,6 +10,9 @@ typedef struct pio_template_word {
     struct pio_template_word *next;
     const char *bytes;
     uint32_t n;
+    /* while template_scope.c works: the scopes around that mention it, and the innermost of them */
+    int32_t n_frames;
+    const void *frame;
 } pio_template_word;
 
 typedef enum pio_template_node_kind {

@@ -307,6 +307,7 @@ static pio_status compile(pio_template *t, char *source, size_t n, pio_error *er
     if (!p->status) p->status = pio_template_lexer_next(&p->lexer, &p->after, error);
     pio_template_advance(p);
     t->body = pio_template_parse_body(p, NULL);
+    pio_template_find_unset(p);
     pio_status status = p->status;
     free(p);
     return status;

@@ -77,7 +77,7 @@ const pio_template_word *pio_template_intern(pio_template_parser *p, const char 
     char *copy = pio_template_take(p, n + 1);
     if (!name || !copy) return NULL;
     memcpy(copy, text, n);
-    *name = (pio_template_word){*bucket, copy, (uint32_t)n};
+    *name = (pio_template_word){.next = *bucket, .bytes = copy, .n = (uint32_t)n};
     return *bucket = name;
 }
 

@@ -125,8 +125,8 @@ static bool add_object_repr(pio_template_run *run, pio_run_text *text, const pio
         return add(run, text, room);
     case PIO_TV_MACRO: {
         const pio_template_node *node = v->u.macro->node;
-        pio_tv name = pio_tv_str("caller", 6);
-        if (!v->u.macro->is_caller) name = pio_tv_str(node->name->bytes, node->name->n);
+        if (v->u.macro->is_caller) return add(run, text, "<Macro anonymous>");
+        const pio_tv name = pio_tv_str(node->name->bytes, node->name->n);
         return add(run, text, "<Macro ") && pio_run_add_repr(run, text, &name) && add(run, text, ">");
     }
     case PIO_TV_LOOP:

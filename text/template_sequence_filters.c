@@ -224,9 +224,10 @@ FILTER(f_rejectattr) {
 
 /* What items are compared by: the value at a path (several, separated by commas, if `many`), letters in lower case
  * unless case counts. */
-static bool key_of(pio_template_run *run, const pio_tv *item, const pio_tv *path, bool with_case, pio_tv *out) {
+static bool key_of(pio_template_run *run, const pio_tv *item, const pio_tv *path, const pio_tv *otherwise,
+                   bool with_case, pio_tv *out) {
     pio_tv value;
-    if (!pio_run_path(run, item, path, NULL, &value)) return false;
+    if (!pio_run_path(run, item, path, otherwise, &value)) return false;
     if (with_case || value.kind != PIO_TV_STR) {
         *out = value;
         return true;
@@ -236,13 +237,13 @@ static bool key_of(pio_template_run *run, const pio_tv *item, const pio_tv *path
 
 static bool keys_of(pio_template_run *run, const pio_tv *item, const pio_tv *path, bool with_case, pio_tv *out) {
     if (path->kind != PIO_TV_STR || !memchr(path->u.bytes, ',', path->n))
-        return key_of(run, item, path, with_case, out);
+        return key_of(run, item, path, NULL, with_case, out);
     pio_tv list, key;
     if (!pio_run_new_list(run, PIO_TV_LIST, 0, &list)) return false;
     for (const char *at = path->u.bytes, *end = at + path->n, *stop;; at = stop + 1) {
         stop = memchr(at, ',', (size_t)(end - at));
         const pio_tv part = pio_tv_str(at, (size_t)((stop ? stop : end) - at));
-        if (!key_of(run, item, &part, with_case, &key) || !pio_run_append(run, list.u.list, &key)) return false;
+        if (!key_of(run, item, &part, NULL, with_case, &key) || !pio_run_append(run, list.u.list, &key)) return false;
         if (!stop) break;
     }
     *out = list;
@@ -254,7 +255,7 @@ typedef struct keyed {
 } keyed;
 
 typedef struct order {
-    const pio_tv *path;
+    const pio_tv *path, *otherwise; /* otherwise NULL: what is not there is undefined */
     bool with_case, descending;
     bool as_lists; /* keys are compared as the members of lists are: equal ones need no order */
 } order;
@@ -271,8 +272,7 @@ static bool precedes(pio_template_run *run, const order *o, const pio_tv *a, con
 static bool merge_sort(pio_template_run *run, const order *o, keyed *items, keyed *room, int32_t n) {
     if (n < 2) return true;
     int32_t half = n / 2, a = 0, b = half, to = 0;
-    if (!merge_sort(run, o, items, room, half) || !merge_sort(run, o, items + half, room, n - half))
-        return false;
+    if (!merge_sort(run, o, items, room, half) || !merge_sort(run, o, items + half, room, n - half)) return false;
     while (a < half && b < n) {
         bool swap;
         const pio_tv *x = &items[a].key, *y = &items[b].key;
@@ -294,7 +294,9 @@ static bool sort_items(pio_template_run *run, const pio_tv *self, const order *o
     if (!items) return false;
     for (int32_t i = 0; i < n; i++) {
         items[i].item = list.u.list->items[i];
-        if (!(o->as_lists ? keys_of : key_of)(run, &items[i].item, o->path, o->with_case, &items[i].key)) return false;
+        bool ok = o->as_lists ? keys_of(run, &items[i].item, o->path, o->with_case, &items[i].key)
+                              : key_of(run, &items[i].item, o->path, o->otherwise, o->with_case, &items[i].key);
+        if (!ok) return false;
     }
     if (!merge_sort(run, o, items, items + n, n)) return false;
     for (int32_t i = 0; i < n; i++) list.u.list->items[i] = items[i].item;
@@ -320,8 +322,7 @@ FILTER(f_dictsort) {
         return pio_run_fail(run, PIO_INVALID_ARGUMENT, "'dictsort' takes a dict, not a %s", pio_tv_type_name(self));
     const pio_tv view = {.kind = PIO_TV_VIEW, .variant = PIO_TV_ITEMS, .u.dict = self->u.dict};
     const pio_tv path = pio_tv_int(by_value);
-    const order o = {
-        .path = &path, .with_case = pio_run_truth(ARGUMENT(0)), .descending = pio_run_truth(ARGUMENT(2))};
+    const order o = {.path = &path, .with_case = pio_run_truth(ARGUMENT(0)), .descending = pio_run_truth(ARGUMENT(2))};
     return sort_items(run, &view, &o, NULL, out);
 }
 
@@ -333,7 +334,7 @@ static bool extreme(pio_template_run *run, const pio_tv *self, const pio_templat
     if (!pio_run_iterate(run, self, &iteration)) return false;
     while ((more = pio_run_next(run, &iteration, &item)) > 0) {
         bool better = best.kind == PIO_TV_MISSING;
-        if (!key_of(run, &item, ARGUMENT(1), pio_run_truth(ARGUMENT(0)), &key)) return false;
+        if (!key_of(run, &item, ARGUMENT(1), NULL, pio_run_truth(ARGUMENT(0)), &key)) return false;
         if (!better && !pio_run_less(run, greatest ? PIO_OPERATOR_GT : PIO_OPERATOR_LT, &key, &best, &better))
             return false;
         if (!better) continue;
@@ -354,11 +355,8 @@ FILTER(f_groupby) {
     keyed *keys;
     pio_tv sorted, groups, group, list, of;
     const pio_tv *otherwise = pio_run_given(ARGUMENT(1)) ? ARGUMENT(1) : NULL;
-    const order o = {.path = ARGUMENT(0), .with_case = pio_run_truth(ARGUMENT(2))};
-    if (otherwise) return pio_run_fail(run, PIO_UNSUPPORTED, "'groupby' with a default is not served");
-    if (!sort_items(run, self, &o, &keys, &sorted) ||
-        !pio_run_new_list(run, PIO_TV_LIST, 0, &groups))
-        return false;
+    const order o = {.path = ARGUMENT(0), .otherwise = otherwise, .with_case = pio_run_truth(ARGUMENT(2))};
+    if (!sort_items(run, self, &o, &keys, &sorted) || !pio_run_new_list(run, PIO_TV_LIST, 0, &groups)) return false;
     for (int32_t i = 0, n = sorted.u.list->n, k; i < n; i = k) {
         bool equal = true;
         if (!pio_run_new_list(run, PIO_TV_LIST, 0, &list)) return false;
@@ -367,7 +365,7 @@ FILTER(f_groupby) {
             if (!equal) break;
             if (!pio_run_append(run, list.u.list, &sorted.u.list->items[k])) return false;
         }
-        if (!pio_run_path(run, &sorted.u.list->items[i], ARGUMENT(0), NULL, &of) ||
+        if (!pio_run_path(run, &sorted.u.list->items[i], ARGUMENT(0), otherwise, &of) ||
             !pio_run_pair(run, &of, &list, &group))
             return false;
         group.tag = 1;
@@ -390,7 +388,7 @@ static int next_unique(pio_template_run *run, pio_tv_iterator *iterator, pio_tv 
     pio_tv key, *found;
     int more;
     while ((more = pio_run_next(run, &iterator->source, out)) > 0) {
-        if (!key_of(run, out, &s->path, s->with_case, &key)) return -1;
+        if (!key_of(run, out, &s->path, NULL, s->with_case, &key)) return -1;
         if (!pio_run_dict_find(run, s->seen.u.dict, &key, &found)) return -1;
         if (found) continue;
         return pio_run_dict_set(run, s->seen.u.dict, &key, &key) ? 1 : -1;

@@ -121,8 +121,7 @@ FILTER(f_truncate) {
     const pio_tv dots = pio_tv_str("...", 3);
     pio_run_text result = {0};
     if (end->kind == PIO_TV_MISSING) end = &dots;
-    if (!pio_run_need_text(run, end, "truncate") ||
-        !pio_run_need_whole(run, ARGUMENT(0), "truncate", 255, &length) ||
+    if (!pio_run_need_text(run, end, "truncate") || !pio_run_need_whole(run, ARGUMENT(0), "truncate", 255, &length) ||
         (pio_run_given(ARGUMENT(3)) && !pio_run_need_whole(run, ARGUMENT(3), "truncate", 5, &leeway)) ||
         !pio_run_length(run, self, &n))
         return false;
