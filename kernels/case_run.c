@@ -271,6 +271,9 @@ static void run_reference(pio_case_builder *b, const case_workers *workers) {
 
 /* ---- comparing ---- */
 
+/* Of a number just above a power of two, half a unit in the last of 8 places: 2^-8, squared. */
+static const double BF16_ROUNDING = 1.6e-5;
+
 static bool wrong(pio_case_result *result, const char *format, ...) PIO_PRINTF(2, 3);
 static bool wrong(pio_case_result *result, const char *format, ...) {
     va_list args;
@@ -327,7 +330,9 @@ static bool compare_acts(const pio_case_builder *b, int out, const case_block *b
             return wrong(result, "it writes outside the live rows' columns (row %d)", t);
     }
     /* An encoding of the row's own choice adds its own rounding. */
-    double rounding = of_row->encoding == of_reference->encoding ? 0 : of_row->encoding == PIO_ENC_S8 ? 3e-3 : 1e-5;
+    double rounding = of_row->encoding == of_reference->encoding ? 0
+                      : of_row->encoding == PIO_ENC_S8           ? 3e-3
+                                                                 : BF16_ROUNDING;
     return judge(b, &sum, b->tolerance + rounding, result);
 }
 
@@ -354,7 +359,7 @@ static bool compare_cache(const pio_case_builder *b, const case_block *block, pi
         differing += block->row.data[i] != block->before.data[i] && (unsigned char)block->before.data[i] != CASE_POISON;
     if (differing)
         return wrong(result, "it changes %lld bytes of the cache that are not the step's", (long long)differing);
-    return judge(b, &sum, b->tolerance + (layout == PIO_LAYOUT_KV_F32 ? 0 : 1e-5), result);
+    return judge(b, &sum, b->tolerance + (layout == PIO_LAYOUT_KV_F32 ? 0 : BF16_ROUNDING), result);
 }
 
 /* States, compared word by word but for the addresses in them. */
