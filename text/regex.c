@@ -13,7 +13,10 @@ enum {
     BLOCK = 128, /* code points that share an entry of the first stage */
     N_BLOCKS = (PIO_UNICODE_LAST + 1) / BLOCK,
     MAX_KINDS = 255,
-    MATCH_LIMIT = 1000000, /* steps from one place of the text: patterns in use need some tens */
+    /* Steps from one place of the text: patterns in use need some tens, and a few for each character of a run of
+     * spaces, which may be as long as the text. */
+    MATCH_LIMIT = 1000000,
+    MATCH_LIMIT_OF_BYTE = 4,
     STACK_BYTES = 8 << 20, /* most that a match may keep to go back to */
 };
 
@@ -264,10 +267,11 @@ static pio_status prepare(pio_regex_scratch *scratch, size_t n_bytes, pio_error 
     if (!scratch->match) scratch->match = pcre2_match_data_create(1, NULL);
     if (!scratch->context) {
         scratch->context = pcre2_match_context_create(NULL);
-        if (scratch->context) pcre2_set_match_limit(scratch->context, MATCH_LIMIT);
         if (scratch->context) pcre2_set_heap_limit(scratch->context, STACK_BYTES / 1024);
     }
     if (!scratch->match || !scratch->context) return pio_fail_memory(error, "a search", n_bytes);
+    pcre2_set_match_limit(scratch->context,
+                          (uint32_t)PIO_MIN(MATCH_LIMIT + (uint64_t)MATCH_LIMIT_OF_BYTE * n_bytes, UINT32_MAX));
     if (n_bytes > scratch->kinds_capacity) {
         size_t capacity = n_bytes + n_bytes / 4 + 64;
         free(scratch->kinds);

@@ -394,6 +394,27 @@ static void test_long_pieces(void **state) {
     pio_tokenizer_close(tokenizer);
 }
 
+/* A run of spaces is gone through once by each alternative, however long it is. */
+static void test_long_spaces(void **state) {
+    (void)state;
+    const size_t n = 3000000;
+    pio_tokenizer *tokenizer = tokenizer_style_open("qwen", "bytes");
+    pio_token_ids ids = {0};
+    pio_text back = {0};
+    pio_error error = {0};
+    char *text = malloc(n);
+    memset(text, ' ', n);
+    text[n - 1] = 'x';
+    if (pio_tokenizer_encode(tokenizer, text, n, &ids, &error)) fail_msg("%s", error.text);
+    assert_int_equal(pio_tokenizer_decode(tokenizer, ids.items, (size_t)ids.n_items, &back, &error), PIO_OK);
+    assert_int_equal(back.n_bytes, n);
+    assert_memory_equal(back.bytes, text, n);
+    pio_text_free(&back);
+    free(ids.items);
+    free(text);
+    pio_tokenizer_close(tokenizer);
+}
+
 /* A pattern that backtracks for ever ends in an error. */
 static void test_runaway_pattern(void **state) {
     (void)state;
@@ -418,7 +439,7 @@ int main(void) {
         cmocka_unit_test(test_bad_calls),     cmocka_unit_test(test_bad_files),
         cmocka_unit_test(test_damaged_files), cmocka_unit_test(test_model_first),
         cmocka_unit_test(test_long_pieces),   cmocka_unit_test(test_runaway_pattern),
-        cmocka_unit_test(test_line_escapes),
+        cmocka_unit_test(test_line_escapes),  cmocka_unit_test(test_long_spaces),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
