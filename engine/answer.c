@@ -76,9 +76,9 @@ static bool on_token(void *user, int32_t token) {
     if (s->status) return false;
     size_t safe = pio_stops_safe(s->text.bytes + looked_at, s->text.n_bytes - looked_at, s->answer->stops,
                                  s->answer->n_stops, &s->stopped);
-    bool go_on = give(s, looked_at + safe);
-    if (s->stopped) s->text.n_bytes = s->n_given;
-    return go_on && !s->stopped;
+    if (!give(s, looked_at + safe)) s->stopped = true;
+    if (s->stopped) s->text.n_bytes = s->n_given; /* what was held back is nobody's */
+    return !s->stopped;
 }
 
 static pio_status finish(stream *s, pio_error *error) {
