@@ -17,6 +17,7 @@ static PIO_ALWAYS_INLINE void multiply(pio_twin_block *block, const uint32_t *x,
     for (; w0 < end; w0 += 64, w1 += 64, x += n, ahead += block->next_step) {
         __m512bh a = (__m512bh)_mm512_load_si512(w0), b = (__m512bh)_mm512_load_si512(w1);
         PIO_TILE_FOR_TOKENS(MULTIPLY_PAIR)
+        PIO_PREFETCH(x + PIO_TILE_AHEAD_WORDS);
         pio_twin_prefetch(block, ahead);
     }
     PIO_TILE_FOR_TOKENS(PIO_TILE_END)

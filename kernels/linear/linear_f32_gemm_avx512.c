@@ -84,6 +84,8 @@ static PIO_ALWAYS_INLINE void multiply(pio_twin_block *block, const uint32_t *x,
         PIO_TILE_FOR_TOKENS(MULTIPLY_EVEN)
         a = odd(w0, bf16), b = odd(w1, bf16);
         PIO_TILE_FOR_TOKENS(MULTIPLY_ODD)
+        PIO_PREFETCH(values + PIO_TILE_AHEAD_WORDS);
+        PIO_PREFETCH(values + PIO_TILE_AHEAD_WORDS + n);
         if (bf16) pio_twin_prefetch(block, ahead);
     }
     PIO_TILE_FOR_TOKENS(PIO_TILE_END)

@@ -81,6 +81,7 @@ static PIO_ALWAYS_INLINE void multiply_panel(const float *panel, int32_t n_colum
                                              bool first, float *sums) {
     FOR_TOKENS(START)
     for (int32_t k = 0; k < n_columns; k++, panel += PIO_PANEL_ROWS, values += n) {
+        PIO_PREFETCH(values + AHEAD_BYTES / 8);
         __m256 w0 = _mm256_load_ps(panel), w1 = _mm256_load_ps(panel + 8);
         FOR_TOKENS(MULTIPLY)
     }

@@ -6,7 +6,9 @@
 
 #include "kernels/linear/linear_tiles_run.h"
 
-enum { PIO_TILE_TOKENS = 12 };
+/* Tokens' words are fetched this far ahead: every tile is a new stream, and the processor's own prefetching ends at the
+ * border of each page. */
+enum { PIO_TILE_TOKENS = 12, PIO_TILE_AHEAD_WORDS = 512 };
 
 /* The accumulators are variables, written out by macros: GCC keeps an array of that size in memory. */
 #define PIO_TILE_FOR_TOKENS(DO) DO(0) DO(1) DO(2) DO(3) DO(4) DO(5) DO(6) DO(7) DO(8) DO(9) DO(10) DO(11)
