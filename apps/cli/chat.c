@@ -27,6 +27,10 @@ static pio_status turn(cli_speaker *speaker, json_t *messages, const char *line,
     return status;
 }
 
+static bool is_fault_of_line(pio_status status) {
+    return status == PIO_INVALID_ARGUMENT || status == PIO_LIMIT;
+}
+
 int cli_chat(const cli_options *options) {
     pio_error error = {0};
     cli_speaker speaker = {0};
@@ -42,9 +46,17 @@ int cli_chat(const cli_options *options) {
     while (!status) {
         if (person) fprintf(stderr, "> ");
         ssize_t n = getline(&line, &capacity, stdin);
+        if (n < 0 && !feof(stdin) && !cli_interrupted())
+            status = pio_fail(&error, PIO_IO, "standard input cannot be read: %s", strerror(errno));
         if (n < 0) break;
         if (n && line[n - 1] == '\n') n--;
+        size_t n_before = json_array_size(messages);
         if (n) status = turn(&speaker, messages, line, (size_t)n, &error);
+        if (status && person && is_fault_of_line(status) && !ferror(stdout)) { /* a person may try another */
+            cli_refuse(&error);
+            while (json_array_size(messages) > n_before) json_array_remove(messages, n_before);
+            status = PIO_OK;
+        }
         if (cli_interrupted() && !person) break;
         cli_forget_interrupt();
     }

@@ -17,7 +17,7 @@ static void print_error(const pio_error *error) {
 
 int cli_refuse(const pio_error *error) {
     print_error(error);
-    return error->status == PIO_CANCELLED ? EXIT_INTERRUPTED : EXIT_REFUSED;
+    return error->status == PIO_CANCELLED || cli_interrupted() ? EXIT_INTERRUPTED : EXIT_REFUSED;
 }
 
 int cli_refuse_usage(const pio_error *error) {
