@@ -150,7 +150,6 @@ static void second_interrupt(void **state) {
         if (n++ > 100) fail_msg("it does not end");
         kill(pid, SIGINT);
     }
-    assert_true(n >= 2 || CLI_SANITIZED);
     assert_true((WIFEXITED(how) && WEXITSTATUS(how) == CLI_INTERRUPTED) ||
                 (WIFSIGNALED(how) && WTERMSIG(how) == SIGINT));
     close(ends[0]);
@@ -182,17 +181,20 @@ typedef struct terminal {
     size_t n, seen;
 } terminal;
 
+/* Reads what comes, half a minute at most. */
+static void read_more(terminal *t, const char *wanted) {
+    struct pollfd end = {t->fd, POLLIN, 0};
+    ssize_t n = poll(&end, 1, 30000) > 0 ? read(t->fd, t->text + t->n, sizeof t->text - 1 - t->n) : 0;
+    if (n <= 0) fail_msg("the terminal never showed '%s' but '%s'", wanted, t->text + t->seen);
+    for (size_t i = t->n; i < t->n + (size_t)n; i++)
+        if (!t->text[i]) t->text[i] = '?';
+    t->n += (size_t)n;
+    t->text[t->n] = 0;
+}
+
 static void read_until(terminal *t, const char *wanted) {
     const char *found;
-    while (!(found = strstr(t->text + t->seen, wanted))) {
-        struct pollfd end = {t->fd, POLLIN, 0};
-        ssize_t n = poll(&end, 1, 30000) > 0 ? read(t->fd, t->text + t->n, sizeof t->text - 1 - t->n) : 0;
-        if (n <= 0) fail_msg("the terminal never showed '%s' but '%s'", wanted, t->text + t->seen);
-        for (size_t i = t->n; i < t->n + (size_t)n; i++)
-            if (!t->text[i]) t->text[i] = '?';
-        t->n += (size_t)n;
-        t->text[t->n] = 0;
-    }
+    while (!(found = strstr(t->text + t->seen, wanted))) read_more(t, wanted);
     t->seen = (size_t)(found - t->text) + strlen(wanted);
 }
 
@@ -200,36 +202,45 @@ static void type(const terminal *t, const char *text) {
     assert_int_equal(write(t->fd, text, strlen(text)), strlen(text));
 }
 
+/* Types a line and waits for the first of its answer. A Ctrl-C before that would throw the line away: the terminal
+ * does so. */
+static void ask(terminal *t, const char *line) {
+    type(t, line);
+    read_until(t, "\r\n"); /* its echo */
+    while (t->n == t->seen) read_more(t, "an answer");
+}
+
 static void chat_at_a_terminal(void **state) {
     (void)state;
     static terminal t;
+    char *directory = endless_model();
     t.pid = forkpty(&t.fd, NULL, NULL, NULL);
-    if (t.pid < 0) skip(); /* no terminals here */
+    if (t.pid < 0) { /* no terminals here */
+        temp_dir_remove(directory);
+        skip();
+    }
     if (!t.pid) {
-        execl(PIO_BUILD_DIR "/inference-pio", "inference-pio", "chat", CLI_TINY, (char *)NULL);
+        execl(PIO_BUILD_DIR "/inference-pio", "inference-pio", "chat", directory, "--context=30000",
+              "--logit-bias=511=-1000", "--logit-bias=510=-1000", "--logit-bias=509=-1000", (char *)NULL);
         _exit(121);
     }
     read_until(&t, "device: ");
-    read_until(&t, "> ");
-    type(&t, "Spell reallylongword please.\n");
-    read_until(&t, "\r\n"); /* its echo */
-    type(&t, "\x03");
-    read_until(&t, "> "); /* the answer stopped, the chat did not */
-    type(&t, "What is 12 + 34?\n");
-    read_until(&t, "= 46.");
-    read_until(&t, "> ");
+    read_until(&t, "\r\n> ");
+    for (int turn = 0; turn < 3; turn++) { /* each time the answer stops, and the chat does not */
+        ask(&t, "What is 12 + 34?\n");
+        type(&t, "\x03");
+        read_until(&t, "\r\n> ");
+    }
     type(&t, "caf\xe9\n");
     read_until(&t, "UTF-8");
-    read_until(&t, "> ");
-    type(&t, "How much is 55 + 8?\n");
-    read_until(&t, "= 63.");
-    read_until(&t, "> ");
+    read_until(&t, "\r\n> ");
     type(&t, "\x04");
     int how;
     waitpid(t.pid, &how, 0);
     assert_true(WIFEXITED(how));
     assert_int_equal(WEXITSTATUS(how), CLI_DONE);
     close(t.fd);
+    temp_dir_remove(directory);
 }
 
 /* ---- readers that go away ---- */
