@@ -95,6 +95,20 @@ int pio_template_upper(uint32_t code, uint32_t to[PIO_TEMPLATE_MOST_CASED]) {
     return 1;
 }
 
+int pio_template_title(uint32_t code, uint32_t to[PIO_TEMPLATE_MOST_CASED]) {
+    bool georgian = code >= 0x10d0 && code <= 0x10ff; /* its capitals begin no words */
+    bool digraph = (code >= 0x1c4 && code <= 0x1cc) || (code >= 0x1f1 && code <= 0x1f3);
+    to[0] = digraph ? code >= 0x1f1 ? 0x1f2 : 0x1c5 + (code - 0x1c4) / 3 * 3 : code;
+    if (georgian || digraph) return 1;
+    int n = pio_template_upper(code, to);
+    for (int i = 1; i < n; i++) { /* Ss, not SS */
+        uint32_t small[PIO_TEMPLATE_MOST_CASED];
+        bool mark = to[i] >= 0x300 && to[i] <= 0x36f;
+        if (code != 0x149 && !mark && pio_template_lower(to[i], small) == 1) to[i] = small[0];
+    }
+    return n;
+}
+
 bool pio_template_is_cased(const char *bytes, size_t n, bool upper) {
     bool any = false;
     for (const char *at = bytes, *end = bytes + n; at < end;) {
@@ -142,7 +156,7 @@ bool pio_template_is_word_char(uint32_t code) {
 bool pio_template_is_printable(uint32_t code) {
     if (code < 0x7f) return code >= 0x20;
     if (code < 0xa1 || code == 0xad) return false;
-    if (code < 0x250 || (code >= 0x4e00 && code < 0x9fa6) || (code >= 0xac00 && code < 0xd7a4)) return true;
+    if (pio_template_is_common(code)) return true;
     const char *category = pio_template_category(code);
     return category[0] != 'C' && category[0] != 'Z';
 }

@@ -54,6 +54,7 @@ static bool add_text_repr(pio_template_run *run, pio_run_text *text, const pio_t
     while (at < end) {
         const char *begin = at;
         uint32_t c = pio_utf8_next(&at);
+        if (!pio_template_is_common(c) && !pio_run_step(run, 20)) return false;
         if (c != '\\' && c != (uint32_t)quote && pio_template_is_printable(c)) continue;
         if (c == '\n' || c == '\t' || c == '\r')
             sprintf(room, "\\%c", c == '\n' ? 'n' : c == '\t' ? 't' : 'r');

@@ -94,9 +94,15 @@ static bool window(pio_template_run *run, const pio_tv *self, const pio_template
     return pio_run_work(run, self->n);
 }
 
-static const char *find_last(const char *text, size_t n, const char *what, size_t n_what) {
-    for (size_t i = n - PIO_MIN(n, n_what) + 1; n_what <= n && i-- > 0;)
-        if (!memcmp(text + i, what, n_what)) return text + i;
+/* Where the last `what` begins, or NULL, also after a failure; each comparison counts as work. */
+static const char *find_last(pio_template_run *run, const char *text, size_t n, const pio_tv *what) {
+    if (what->n > n) return NULL;
+    if (!what->n) return text + n;
+    for (size_t i = n - what->n + 1; i-- > 0;) {
+        if (text[i] != what->u.bytes[0]) continue;
+        if (!pio_run_work(run, what->n + 8)) return NULL;
+        if (!memcmp(text + i, what->u.bytes, what->n)) return text + i;
+    }
     return NULL;
 }
 
@@ -110,11 +116,11 @@ static bool search(pio_template_run *run, const pio_tv *self, const pio_template
     if (!possible) return true;
     const char *begin = self->u.bytes + from;
     const pio_tv *what = ARGUMENT(0);
-    const char *found = last      ? find_last(begin, to - from, what->u.bytes, what->n)
+    const char *found = last      ? find_last(run, begin, to - from, what)
                         : what->n ? memmem(begin, to - from, what->u.bytes, what->n)
                                   : begin;
     if (found) *at = pio_tv_count_chars(self->u.bytes, (size_t)(found - self->u.bytes));
-    return !last || pio_run_work(run, (size_t)PIO_MIN((uint64_t)(to - from) * (what->n + 1), UINT64_C(1) << 40));
+    return !run->status;
 }
 
 METHOD(find) {
@@ -263,7 +269,8 @@ static bool split_by(pio_template_run *run, const pio_tv *self, const pio_tv *by
     const char *begin = self->u.bytes, *end = begin + self->n, *found;
     for (; most; most--) {
         size_t n = (size_t)(end - begin);
-        found = from_right ? find_last(begin, n, by->u.bytes, by->n) : memmem(begin, n, by->u.bytes, by->n);
+        found = from_right ? find_last(run, begin, n, by) : memmem(begin, n, by->u.bytes, by->n);
+        if (run->status) return false;
         if (!found) break;
         if (from_right ? !add_part(run, list, self, found + by->n, end) : !add_part(run, list, self, begin, found))
             return false;
@@ -308,8 +315,7 @@ static bool partition_any(pio_template_run *run, const pio_tv *self, const pio_t
     if (!pio_run_need_text(run, by, "partition") || !pio_run_new_list(run, PIO_TV_TUPLE, 3, &tuple)) return false;
     if (!by->n) return pio_run_fail(run, PIO_INVALID_ARGUMENT, "partition() cannot split at an empty text");
     const char *begin = self->u.bytes, *end = begin + self->n;
-    const char *found =
-        last ? find_last(begin, self->n, by->u.bytes, by->n) : memmem(begin, self->n, by->u.bytes, by->n);
+    const char *found = last ? find_last(run, begin, self->n, by) : memmem(begin, self->n, by->u.bytes, by->n);
     const char *cut = found ? found : last ? begin : end, *behind = found ? found + by->n : cut;
     *out = tuple;
     return add_part(run, tuple.u.list, self, begin, cut) && add_part(run, tuple.u.list, self, cut, behind) &&
@@ -385,11 +391,15 @@ static bool is_alnum(uint32_t code) {
     if (code < 0x80) return pio_template_is_alpha(code) || pio_template_is_decimal(code);
     return pio_template_is_word_char(code);
 }
-static bool is_digit(uint32_t code) { /* superscripts count, fractions do not */
-    return pio_template_is_decimal(code) || code == 0xb2 || code == 0xb3 || code == 0xb9 || code == 0x2070 ||
-           (code >= 0x2074 && code <= 0x2079) || (code >= 0x2080 && code <= 0x2089) ||
-           (code >= 0x2460 && code <= 0x2468) || (code >= 0x2474 && code <= 0x247c) ||
-           (code >= 0x2488 && code <= 0x2490);
+/* Superscripts and numbers in circles and brackets count, fractions do not. */
+static bool is_digit(uint32_t code) {
+    static const uint16_t ranges[][2] = {{0xb2, 0xb3},     {0xb9, 0xb9},     {0x1369, 0x1371}, {0x19da, 0x19da},
+                                         {0x2070, 0x2070}, {0x2074, 0x2079}, {0x2080, 0x2089}, {0x2460, 0x2468},
+                                         {0x2474, 0x247c}, {0x2488, 0x2490}, {0x24ea, 0x24ea}, {0x24f5, 0x24fd},
+                                         {0x24ff, 0x24ff}, {0x2776, 0x277e}, {0x2780, 0x2788}, {0x278a, 0x2792}};
+    for (size_t i = 0; i < PIO_COUNT(ranges); i++)
+        if (code >= ranges[i][0] && code <= ranges[i][1]) return true;
+    return pio_template_is_decimal(code);
 }
 static bool is_numeric(uint32_t code) {
     return code < 0x80 ? pio_template_is_decimal(code) : pio_template_category(code)[0] == 'N';
@@ -398,7 +408,10 @@ static bool is_ascii(uint32_t code) {
     return code < 0x80;
 }
 static bool is_identifier_char(uint32_t code) {
-    return pio_template_is_word_char(code);
+    if (code < 0x80) return pio_template_is_word_char(code);
+    const char *category = pio_template_category(code);
+    return category[0] == 'L' || !strcmp(category, "Nl") || !strcmp(category, "Nd") || !strcmp(category, "Mn") ||
+           !strcmp(category, "Mc") || !strcmp(category, "Pc");
 }
 
 METHOD(ask_isalpha) {
@@ -437,7 +450,9 @@ METHOD(ask_isidentifier) {
     (void)arguments;
     const char *at = self->u.bytes;
     if (!all_chars(run, self, is_identifier_char, false, out)) return false;
-    if (self->n && pio_template_is_decimal(pio_utf8_next(&at))) *out = pio_tv_bool(false);
+    uint32_t first = self->n ? pio_utf8_next(&at) : 0;
+    const char *category = pio_template_category(first);
+    if (category[0] != 'L' && first != '_' && strcmp(category, "Nl")) *out = pio_tv_bool(false);
     return true;
 }
 METHOD(ask_isupper) {
@@ -450,17 +465,28 @@ METHOD(ask_islower) {
     *out = pio_tv_bool(pio_template_is_cased(self->u.bytes, self->n, false));
     return pio_run_work(run, self->n);
 }
+/* Words begin with a capital, and have no other. */
 METHOD(ask_istitle) {
     (void)arguments;
-    pio_tv titled;
-    bool cased = false;
-    if (!pio_run_text_case(run, self, PIO_CASE_TITLE, &titled)) return false;
-    for (const char *at = self->u.bytes, *end = at + self->n; at < end && !cased;) {
-        uint32_t code = pio_utf8_next(&at);
-        cased = code < 0x80 ? pio_template_is_alpha(code) : strchr("ult", pio_template_category(code)[1]) != NULL;
+    bool any = false, in_word = false, is = true;
+    for (const char *at = self->u.bytes, *end = at + self->n; at < end && is;) {
+        const char *category = pio_template_category(pio_utf8_next(&at));
+        bool letter = category[0] == 'L', capital = letter && (category[1] == 'u' || category[1] == 't');
+        bool small = letter && category[1] == 'l';
+        is = capital ? !in_word : !small || in_word;
+        in_word = capital || small;
+        any |= in_word;
+        if (!pio_run_step(run, 1)) return false;
     }
-    *out = pio_tv_bool(cased && titled.n == self->n && !memcmp(titled.u.bytes, self->u.bytes, self->n));
+    *out = pio_tv_bool(any && is);
     return true;
+}
+
+METHOD(casefold) {
+    for (uint32_t i = 0; i < self->n; i++)
+        if ((unsigned char)self->u.bytes[i] >= 0x80)
+            return pio_run_fail(run, PIO_UNSUPPORTED, "casefold() is served for ASCII only: use lower()");
+    return lower(run, self, arguments, out);
 }
 
 const pio_template_function pio_template_str_methods[] = {
@@ -476,7 +502,7 @@ const pio_template_function pio_template_str_methods[] = {
     {"join", "iterable", 1, join, 0},
     {"upper", "", 0, upper, 0},
     {"lower", "", 0, lower, 0},
-    {"casefold", "", 0, lower, 0},
+    {"casefold", "", 0, casefold, 0},
     {"title", "", 0, title, 0},
     {"capitalize", "", 0, capitalize, 0},
     {"swapcase", "", 0, swapcase, 0},

@@ -54,15 +54,12 @@ bool pio_run_text_case(pio_template_run *run, const pio_tv *text, pio_text_case 
     for (const char *at = begin; at < end;) {
         const char *from = at;
         uint32_t code = pio_utf8_next(&at), to[PIO_TEMPLATE_MOST_CASED];
-        bool upper = kind == PIO_CASE_UPPER || (kind == PIO_CASE_CAPITALIZE && from == begin) ||
-                     (kind == PIO_CASE_TITLE && !in_word) || (kind == PIO_CASE_SWAP && !is_upper_char(code));
-        int n = upper ? pio_template_upper(code, to) : pio_template_lower(code, to);
-        if (!upper && code == 0x3a3 && is_final_sigma(begin, from, at, end)) to[0] = 0x3c2;
-        if (upper && kind != PIO_CASE_UPPER && kind != PIO_CASE_SWAP && n > 1) { /* title case: Ss, not SS */
-            uint32_t small[PIO_TEMPLATE_MOST_CASED];
-            for (int i = 1; i < n; i++)
-                if (to[i] < 0x300 || to[i] > 0x36f) to[i] = (pio_template_lower(to[i], small), small[0]);
-        }
+        bool title = (kind == PIO_CASE_CAPITALIZE && from == begin) || (kind == PIO_CASE_TITLE && !in_word);
+        bool upper = kind == PIO_CASE_UPPER || (kind == PIO_CASE_SWAP && !is_upper_char(code));
+        int n = title   ? pio_template_title(code, to)
+                : upper ? pio_template_upper(code, to)
+                        : pio_template_lower(code, to);
+        if (!title && !upper && code == 0x3a3 && is_final_sigma(begin, from, at, end)) to[0] = 0x3c2;
         for (int i = 0; i < n; i++)
             if (!add_code(run, &result, to[i])) return false;
         in_word = has_case(code);
