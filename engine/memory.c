@@ -64,6 +64,13 @@ pio_status pio_model_plan_memory(pio_model *model, pio_error *error) {
                         *context, known, model->directory);
     int32_t wanted = model->options.most_context ? model->options.most_context : DEFAULT_CONTEXT;
     if (!*context) *context = fitting_context(model, PIO_MIN(known, wanted), fixed, budget.free_bytes);
+    /* Cache rows and pages are numbered in 32 bits. */
+    const int64_t page = model->spec.page_tokens;
+    if ((*context + page) * model->options.max_sequences + page > INT32_MAX)
+        return pio_fail(error, PIO_LIMIT,
+                        "a context of %d tokens for each of %d sequences is more than a cache can number: use a "
+                        "smaller --context",
+                        *context, model->options.max_sequences);
     model->n_pages = pages_for(model, *context);
     plan->cache = all_cache_bytes(model, model->n_pages);
     pio_step_limits limits = pio_model_step_limits(model);

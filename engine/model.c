@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/threads.h"
 #include "engine/selftest.h"
 #include "engine/source.h"
 #include "engine/step.h"
@@ -77,9 +78,29 @@ static pio_status build_graphs(pio_model *model, pio_error *error) {
     return status;
 }
 
+/* Numbers that no device could serve. */
+static pio_status check_options(const pio_engine_options *o, pio_error *error) {
+    const struct {
+        const char *name;
+        int value, most;
+    } values[] = {
+        {"the context (--context)", o->context, INT32_MAX},
+        {"the chunk", o->chunk, 1 << 20},
+        {"the number of sequences at once", o->max_sequences, PIO_MAX_SLOTS},
+        {"the number of threads (--threads)", o->n_threads, PIO_MAX_THREADS},
+    };
+    for (size_t i = 0; i < PIO_COUNT(values); i++)
+        if (values[i].value < 0 || values[i].value > values[i].most)
+            return pio_fail(error, PIO_INVALID_ARGUMENT, "%s is %d, but must be 0 (automatic) to %d", values[i].name,
+                            values[i].value, values[i].most);
+    return PIO_OK;
+}
+
 pio_status pio_model_open_without(const char *directory, const pio_engine_options *options,
                                   const pio_row *const *disabled, int n_disabled, pio_model **out, pio_error *error) {
     *out = NULL;
+    pio_status status = check_options(options, error);
+    if (status) return status;
     pio_model *model = calloc(1, sizeof *model);
     if (!model || !(model->directory = strdup(directory))) {
         free(model);
@@ -89,7 +110,7 @@ pio_status pio_model_open_without(const char *directory, const pio_engine_option
     if (!model->options.chunk) model->options.chunk = DEFAULT_CHUNK;
     if (!model->options.max_sequences) model->options.max_sequences = 1;
     memcpy(model->disabled, disabled, sizeof *disabled * (size_t)n_disabled);
-    pio_status status = read_config(model, error);
+    status = read_config(model, error);
     if (!status) status = pio_choose_device(&model->options, &model->chosen, error);
     if (!status) status = choose_kernels(model, n_disabled, error);
     if (!status) status = build_graphs(model, error);
