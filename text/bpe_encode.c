@@ -287,6 +287,6 @@ pio_status pio_bpe_encode(const pio_bpe *bpe, pio_bpe_scratch *scratch, const ch
     if (status || out->n_items - before > CACHED_IDS) return status;
     cached->key[0] = key[0], cached->key[1] = key[1];
     cached->n_ids = out->n_items - before;
-    memcpy(cached->ids, out->items + before, sizeof *cached->ids * (size_t)cached->n_ids);
+    if (cached->n_ids) memcpy(cached->ids, out->items + before, sizeof *cached->ids * (size_t)cached->n_ids);
     return PIO_OK;
 }
