@@ -2,11 +2,14 @@
  *
  * A unit of work is a pair of panels: 32 rows of w, for SwiGLU 16 gate rows and their 16 up rows. Block by block of 256
  * columns, a panel is unpacked in the worker's scratch, where it stays in the first-level cache while all tokens pass,
- * up to four at once. vpmaddubsw takes bytes without sign times bytes with it, and sums pairs in 16 bits:
+ * up to four at once.
  *
- *   q8  |code| times x with the code's sign: a pair is at most 2 * 128 * 127, which 16 bits hold; it is widened at
- * once. q4  level + 10 times x, summed in 16 bits over 32 columns. The sums start from -10 times x's and may wrap
- * around in between: what comes out is at most 16 * 10 * 127. Multiplying by the sub-scale widens it. */
+ *   q8  Codes and activations are widened to 16 bits, and pairs of products are summed in 32 bits. (Bytes without sign
+ *       times bytes with it, vpmaddubsw, would need the codes' signs moved to the activations first: vpsignb waits for
+ *       the units that multiply.)
+ *   q4  vpmaddubsw multiplies level + 10 with x and sums in 16 bits over 32 columns. The sums start from -10 times x's
+ *       and may wrap around in between: what comes out is at most 16 * 10 * 127. Multiplying by the sub-scale widens
+ *       it. */
 #include <immintrin.h>
 
 #include "hal/worker.h"
@@ -26,9 +29,9 @@ enum {
 
 /* An unpacked block of a panel. */
 typedef struct panel_block {
-    uint8_t factors[BLOCK_BYTES]; /* [groups of 4 columns][16][4]: |code| or level + 10 */
-    int8_t signs[BLOCK_BYTES];    /* q8: the codes, alike */
-    int16_t subs[SUBS][32];       /* q4: [16][2], every sub-scale twice */
+    /* q8: int16 [columns / 2][16][2]; q4: u8 [columns / 4][16][4], level + 10 */
+    PIO_ALIGNED(32) uint8_t factors[2 * BLOCK_BYTES];
+    int16_t subs[SUBS][32]; /* q4: [16][2], every sub-scale twice */
     __m256 scales[2];
     int32_t n_subs;
 } panel_block;
@@ -43,7 +46,8 @@ _Static_assert(sizeof(work) <= PIO_WORKER_SCRATCH_BYTES, "the scratch holds a wo
 
 /* Up to 4 tokens' activations of a block. */
 typedef struct tile {
-    const int8_t *codes; /* of the first token */
+    PIO_ALIGNED(32) int16_t words[TILE_TOKENS][PIO_SCALE_COLUMNS]; /* q8 */
+    const int8_t *codes;                                           /* q4: of the first token */
     int64_t stride;
     float scales[TILE_TOKENS];
     int32_t starts[TILE_TOKENS][SUBS]; /* q4: int16 [2]: -10 times the sums of x's even and of its odd pairs */
@@ -56,13 +60,20 @@ static PIO_ALWAYS_INLINE __m256i load(const void *at) {
 /* ---- unpacking ---- */
 
 static PIO_ALWAYS_INLINE void unpack_q8(const uint8_t *codes, panel_block *w) {
-    const __m256i excess = _mm256_set1_epi8(-128);
-    for (int32_t i = 0; i < w->n_subs * 512; i += 64) {
-        _mm_prefetch((const char *)codes + i + AHEAD_BYTES, _MM_HINT_T0);
-        for (int j = i; j < i + 64; j += 32) {
-            __m256i code = _mm256_xor_si256(load(codes + j), excess);
-            _mm256_store_si256((void *)(w->signs + j), code);
-            _mm256_store_si256((void *)(w->factors + j), _mm256_abs_epi8(code));
+    const __m256i excess = _mm256_set1_epi8(-128); /* bytes 0 and 1, 2 and 3 of four: to the high halves of words */
+    const __m256i even =
+        _mm256_broadcastsi128_si256(_mm_setr_epi8(-1, 0, -1, 1, -1, 4, -1, 5, -1, 8, -1, 9, -1, 12, -1, 13));
+    const __m256i odd =
+        _mm256_broadcastsi128_si256(_mm_setr_epi8(-1, 2, -1, 3, -1, 6, -1, 7, -1, 10, -1, 11, -1, 14, -1, 15));
+    uint8_t *out = w->factors;
+    for (int32_t i = 0; i < w->n_subs * GROUPS; i++, codes += 64, out += 128) {
+        _mm_prefetch((const char *)codes + AHEAD_BYTES, _MM_HINT_T0);
+        for (int j = 0; j < 64; j += 32) {
+            __m256i four = _mm256_xor_si256(load(codes + j), excess);
+            __m256i first = _mm256_srai_epi16(_mm256_shuffle_epi8(four, even), 8);
+            __m256i second = _mm256_srai_epi16(_mm256_shuffle_epi8(four, odd), 8);
+            _mm256_store_si256((void *)(out + j), first);
+            _mm256_store_si256((void *)(out + 64 + j), second);
         }
     }
 }
@@ -130,11 +141,15 @@ static PIO_ALWAYS_INLINE void tile_begin(pio_dtype dtype, const pio_linear_args 
         x->scales[i] = ((const float *)(const void *)(token + scales_at))[block];
         for (int line = 0; t + i + TILE_TOKENS < live && line < 4; line++)
             _mm_prefetch((const char *)codes + TILE_TOKENS * stride + 64 * line, _MM_HINT_T0);
+        for (int k = 0; dtype == PIO_DTYPE_Q8 && k < PIO_SCALE_COLUMNS; k += 16) {
+            __m256i words = _mm256_cvtepi8_epi16(_mm_loadu_si128((const void *)(codes + k)));
+            _mm256_store_si256((void *)(x->words[i] + k), words);
+        }
         for (int s = 0; dtype == PIO_DTYPE_Q4 && s < SUBS; s++) x->starts[i][s] = q4_start(codes + PIO_SUB_COLUMNS * s);
     }
 }
 
-static PIO_ALWAYS_INLINE __m256i broadcast4(const int8_t *codes) {
+static PIO_ALWAYS_INLINE __m256i broadcast4(const void *codes) {
     int32_t word;
     memcpy(&word, codes, 4);
     return _mm256_set1_epi32(word);
@@ -147,9 +162,9 @@ static PIO_ALWAYS_INLINE __m256i broadcast4(const int8_t *codes) {
 #define ZERO(t)        __m256i c##t = _mm256_setzero_si256(), d##t = c##t;
 #define Q8_MULTIPLY(t)                                                                                                 \
     if (t < n) {                                                                                                       \
-        __m256i v = broadcast4(codes + t * stride);                                                                    \
-        add32(&c##t, q8_products(w0, sign0, v));                                                                       \
-        add32(&d##t, q8_products(w1, sign1, v));                                                                       \
+        __m256i v = broadcast4(x->words[t] + 2 * i);                                                                   \
+        add32(&c##t, _mm256_madd_epi16(w0, v));                                                                        \
+        add32(&d##t, _mm256_madd_epi16(w1, v));                                                                        \
     }
 #define Q4_START(t) __m256i e##t = _mm256_set1_epi32(t < n ? x->starts[t][s] : 0), f##t = e##t;
 #define Q4_MULTIPLY(t)                                                                                                 \
@@ -178,10 +193,6 @@ static PIO_ALWAYS_INLINE void add16(__m256i *sum, __m256i x) {
     __asm__("vpaddw %1, %0, %0" : "+x"(*sum) : "x"(x));
 }
 
-static PIO_ALWAYS_INLINE __m256i q8_products(__m256i w, __m256i sign, __m256i x) {
-    return _mm256_madd_epi16(_mm256_maddubs_epi16(w, _mm256_sign_epi8(x, sign)), _mm256_set1_epi16(1));
-}
-
 /* In the order of the AVX-512 kernels: the results have the same bits. */
 static PIO_ALWAYS_INLINE void add_block(float *sums, __m256i block, __m256 w_scales, float x_scale) {
     __m256 products = _mm256_mul_ps(_mm256_cvtepi32_ps(block), w_scales);
@@ -190,12 +201,9 @@ static PIO_ALWAYS_INLINE void add_block(float *sums, __m256i block, __m256 w_sca
 
 /* sums [n][UNIT_ROWS] += the products of a block. */
 static PIO_ALWAYS_INLINE void multiply_q8(const panel_block *w, const tile *x, const int n, float *sums) {
-    const int8_t *codes = x->codes;
-    const int64_t stride = x->stride;
     FOR_TOKENS(ZERO)
-    for (int32_t i = 0; i < w->n_subs * 512; i += 64, codes += 4) {
-        __m256i w0 = load(w->factors + i), sign0 = load(w->signs + i);
-        __m256i w1 = load(w->factors + i + 32), sign1 = load(w->signs + i + 32);
+    for (int32_t i = 0; i < w->n_subs * (PIO_SUB_COLUMNS / 2); i++) {
+        __m256i w0 = load(w->factors + 64 * i), w1 = load(w->factors + 64 * i + 32);
         FOR_TOKENS(Q8_MULTIPLY)
     }
     FOR_TOKENS(ADD_BLOCK)
