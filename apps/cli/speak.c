@@ -165,5 +165,6 @@ pio_status cli_say(cli_speaker *speaker, json_t *input, pio_answer *answer, pio_
     if (!status && (putchar('\n') == EOF || fflush(stdout)))
         status = pio_fail(error, PIO_IO, "standard output cannot be written: %s", strerror(errno));
     if (!status && speaker->options->stats) print_stats(answer);
+    if (status) pio_answer_free(answer);
     return status;
 }

@@ -21,7 +21,7 @@ void cli_speaker_close(cli_speaker *speaker);
 /* {"messages": [...]} of the system message (if any) and what is in `messages`; a new reference. */
 json_t *cli_chat_input(const cli_speaker *speaker, json_t *messages);
 
-/* Renders, runs and prints the answer as it comes, then a newline. *answer is freed by the caller. */
+/* Renders, runs and prints the answer as it comes, then a newline. Unless it fails, the caller frees *answer. */
 pio_status cli_say(cli_speaker *speaker, json_t *input, pio_answer *answer, pio_error *error);
 
 #endif
