@@ -1,11 +1,10 @@
 /* Linear layers on q8_x16 and q4_x16 for 9 tokens and more. Two dispatches:
  *
  * 1. The activations (S8) are laid out in tiles of at most 12 tokens, so that a kernel reads them as one stream.
- * 2. A unit of work is up to 4 pairs of panels, each 32 rows of w, for SwiGLU 16 gate rows and their 16 up rows. It is
- *    computed block by block of 256 columns, which stay in the caches while all tiles pass: q8 as it lies, q4 unpacked
- *    to what q8 is in memory, sub * level + 128 as u8. A tile takes 24 accumulators of 16 rows with each pair; they
- *    start from -128 times the sum of the block's activations, and are added to the tile's float32 sums. With several
- *    pairs the tokens are read from the cache that others use too once for 128 rows of w.
+ * 2. A unit of work is a pair of panels: 32 rows of w, for SwiGLU 16 gate rows and their 16 up rows. It is computed
+ *    block by block of 256 columns, which stay in the first-level cache while all tiles pass: q8 as it lies, q4
+ *    unpacked to what q8 is in memory, sub * level + 128 as u8. A tile takes 24 accumulators of 16 rows; they start
+ *    from -128 times the sum of the block's activations, and are added to the tile's float32 sums.
  *
  * While a block is computed, the next one's weights are fetched. The last units are cut into parts of the tokens, so
  * that the workers finish together. */
@@ -14,7 +13,7 @@
 #include "kernels/linear/linear_finish_avx512.h"
 #include "kernels/linear/linear_q_avx512.h"
 
-enum { TILE_TOKENS = 12, GROUP_TILES = 64, MAX_PAIRS = 4, PARTS = 4, PACK, MULTIPLY };
+enum { TILE_TOKENS = 12, GROUP_TILES = 64, PARTS = 4, PACK, MULTIPLY };
 enum { TILE_SUMS = 2 * TILE_TOKENS * PIO_X16_ROWS, BLOCK_BYTES = PIO_SCALE_COLUMNS * PIO_X16_ROWS };
 
 /* The laid-out activations in the call's scratch: block after block of 256 columns, in it tile after tile of n tokens,
@@ -152,8 +151,8 @@ static PIO_ALWAYS_INLINE void multiply_block(pair_block *w, const int8_t *x, con
                                              const int n, float *sums) {
     const uint8_t *w0 = w->codes[0], *w1 = w->codes[1], *end = w0 + w->n_subs * 512;
     for (int32_t i = 0; i < w->step; i++) {
-        _mm_prefetch(w->next[0], _MM_HINT_T1);
-        _mm_prefetch(w->next[1], _MM_HINT_T1);
+        _mm_prefetch(w->next[0], _MM_HINT_T0);
+        _mm_prefetch(w->next[1], _MM_HINT_T0);
         w->next[0] += 64, w->next[1] += 64;
     }
     FOR_TOKENS(START)
@@ -206,7 +205,7 @@ static bool share_of(int32_t taken, int32_t n_units, int32_t n_tiles, int n_work
     return taken < whole + cut * PARTS;
 }
 
-static PIO_ALWAYS_INLINE void pair_store(const pio_linear_args *a, int32_t index, int32_t t0, int32_t n, bool swiglu,
+static PIO_ALWAYS_INLINE void unit_store(const pio_linear_args *a, int32_t index, int32_t t0, int32_t n, bool swiglu,
                                          const float *sums) {
     int32_t row = index * 2 * PIO_X16_ROWS;
     for (int32_t t = 0; t < n; t++) {
@@ -220,9 +219,9 @@ static PIO_ALWAYS_INLINE void pair_store(const pio_linear_args *a, int32_t index
     }
 }
 
-/* Brings the lines that pair_store will touch into the second-level cache (rows of y may all fall into the same sets of
+/* Brings the lines that unit_store will touch into the second-level cache (rows of y may all fall into the same sets of
  * the first): stores that miss would hold up the sums of the next tile behind them. */
-static PIO_ALWAYS_INLINE void pair_prefetch(const pio_linear_args *a, int32_t index, int32_t t0, int32_t n,
+static PIO_ALWAYS_INLINE void unit_prefetch(const pio_linear_args *a, int32_t index, int32_t t0, int32_t n,
                                             bool swiglu) {
     int32_t column = index * PIO_X16_ROWS * (swiglu ? 1 : 2);
     for (int32_t t = t0; t < t0 + n; t++) {
@@ -236,96 +235,77 @@ static PIO_ALWAYS_INLINE void pair_prefetch(const pio_linear_args *a, int32_t in
     }
 }
 
-/* What all units of a call have in common. */
-typedef struct plan {
-    const pio_linear_args *a;
-    tiles x;
-    pio_x16_panel p;
-    pio_dtype dtype;
-    bool swiglu;
-    int32_t n_pairs, unit_pairs, n_units;
-} plan;
+/* A pair of panels: the second one is the first again where there is none. */
+typedef struct pair {
+    const uint8_t *panels[2];
+} pair;
 
-/* Units are as large as leaves every worker several. */
-static PIO_ALWAYS_INLINE plan plan_of(const pio_linear_args *a, int n_workers, pio_dtype dtype, bool swiglu) {
-    plan all = {a, tiles_of(a), pio_x16_panel_of(dtype, a->cols), dtype, swiglu, .unit_pairs = MAX_PAIRS};
-    all.n_pairs = PIO_CEIL_DIV(a->n_out, 2 * PIO_X16_ROWS);
-    while (all.unit_pairs > 1 && all.n_pairs < 4 * n_workers * all.unit_pairs) all.unit_pairs /= 2;
-    all.n_units = PIO_CEIL_DIV(all.n_pairs, all.unit_pairs);
-    return all;
+static pair pair_of(const pio_linear_args *a, const pio_x16_panel *p, int32_t unit) {
+    const int32_t n_panels = PIO_CEIL_DIV(a->n_out, PIO_X16_ROWS);
+    const uint8_t *weights = PIO_AT(const uint8_t, a->w);
+    pair both;
+    for (int i = 0; i < 2; i++) both.panels[i] = weights + (uint64_t)PIO_MIN(2 * unit + i, n_panels - 1) * p->bytes;
+    return both;
 }
 
-/* Panel 0 or 1 of a pair: the last pair's second one is the first again where there is none. */
-static const uint8_t *panel_of(const plan *all, int32_t pair, int i) {
-    const int32_t n_panels = PIO_CEIL_DIV(all->a->n_out, PIO_X16_ROWS);
-    return PIO_AT(const uint8_t, all->a->w) + (uint64_t)PIO_MIN(2 * pair + i, n_panels - 1) * all->p.bytes;
-}
-
-/* Block b of a pair; while it is multiplied with n_tiles tiles, block next_b of next_pair is fetched. */
-static PIO_ALWAYS_INLINE pair_block block_of(const plan *all, int32_t pair, int32_t b, int32_t next_pair,
-                                             int32_t next_b, int32_t n_tiles, uint8_t *unpacked) {
-    const pio_x16_panel *p = &all->p;
-    const bool q4 = all->dtype == PIO_DTYPE_Q4;
-    const int32_t bytes = q4 ? BLOCK_BYTES / 2 : BLOCK_BYTES;
+/* Block b of `now`; while it is multiplied with n_tiles tiles, block `next_b` of `next` is fetched. */
+static PIO_ALWAYS_INLINE pair_block block_of(const pair *now, const pio_x16_panel *p, int32_t b, const pair *next,
+                                             int32_t next_b, int32_t n_tiles, pio_dtype dtype, uint8_t *unpacked) {
+    const int32_t bytes = dtype == PIO_DTYPE_Q4 ? BLOCK_BYTES / 2 : BLOCK_BYTES;
     pair_block w = {.n_subs = PIO_MIN(8, p->n_subs - 8 * b), .step = PIO_CEIL_DIV(bytes / 64, n_tiles)};
     for (int i = 0; i < 2; i++) {
-        const uint8_t *panel = panel_of(all, pair, i), *next = panel_of(all, next_pair, i);
-        w.scales[i] = pio_q_scales(panel, b);
-        w.codes[i] = panel + p->codes_at + (size_t)b * BLOCK_BYTES;
-        w.next[i] = (const char *)next + p->codes_at + (size_t)next_b * (size_t)bytes;
-        _mm_prefetch((const char *)next + 32 * (size_t)next_b, _MM_HINT_T1);
-        if (!q4) continue;
-        const char *subs = (const char *)next + p->subs_at + 128 * (size_t)next_b;
-        _mm_prefetch(subs, _MM_HINT_T1);
-        _mm_prefetch(subs + 64, _MM_HINT_T1);
-        unpack_block(panel, p, b, w.n_subs, unpacked + i * BLOCK_BYTES);
+        w.scales[i] = pio_q_scales(now->panels[i], b);
+        w.codes[i] = now->panels[i] + p->codes_at + (size_t)b * BLOCK_BYTES;
+        w.next[i] = (const char *)next->panels[i] + p->codes_at + (size_t)next_b * (size_t)bytes;
+        _mm_prefetch((const char *)next->panels[i] + 32 * (size_t)next_b, _MM_HINT_T0);
+        if (dtype != PIO_DTYPE_Q4) continue;
+        const char *subs = (const char *)next->panels[i] + p->subs_at + 128 * (size_t)next_b;
+        _mm_prefetch(subs, _MM_HINT_T0);
+        _mm_prefetch(subs + 64, _MM_HINT_T0);
+        unpack_block(now->panels[i], p, b, w.n_subs, unpacked + i * BLOCK_BYTES);
         w.codes[i] = unpacked + i * BLOCK_BYTES;
     }
     return w;
 }
 
-/* The worker's scratch: unpacked blocks, and the sums of a group of tiles. */
+/* The worker's scratch: an unpacked block, and the sums of a group of tiles. */
 typedef struct work {
-    uint8_t unpacked[MAX_PAIRS][2 * BLOCK_BYTES];
-    float sums[GROUP_TILES][MAX_PAIRS][TILE_SUMS];
+    uint8_t unpacked[2 * BLOCK_BYTES];
+    float sums[GROUP_TILES * TILE_SUMS];
 } work;
 
-/* Tiles [first, end) of a unit; `next_unit` is what the worker does after it. */
-static PIO_ALWAYS_INLINE void unit_run(const plan *all, int32_t unit, int32_t next_unit, int32_t first, int32_t end,
-                                       work *own) {
-    const tiles *x = &all->x;
-    const int32_t pair0 = unit * all->unit_pairs, n_pairs = PIO_MIN(all->unit_pairs, all->n_pairs - pair0);
-    memset(own->sums, 0, sizeof own->sums[0] * (size_t)(end - first));
+static PIO_ALWAYS_INLINE void group_run(const pio_linear_args *a, const tiles *x, const pio_x16_panel *p, int32_t unit,
+                                        int32_t next_unit, int32_t first, int32_t end, work *own, pio_dtype dtype,
+                                        bool swiglu) {
+    const pair now = pair_of(a, p, unit), after = pair_of(a, p, next_unit);
+    memset(own->sums, 0, sizeof(float) * TILE_SUMS * (size_t)(end - first));
     for (int32_t b = 0; b < x->n_blocks; b++) {
         const bool last = b + 1 == x->n_blocks;
-        const int32_t next0 = last ? next_unit * all->unit_pairs : pair0;
-        pair_block w[MAX_PAIRS];
-        for (int g = 0; g < n_pairs; g++)
-            w[g] = block_of(all, pair0 + g, b, PIO_MIN(next0 + g, all->n_pairs - 1), last ? 0 : b + 1, end - first,
-                            own->unpacked[g]);
-        for (int32_t i = first; i < end; i++) {
+        pair_block w = block_of(&now, p, b, last ? &after : &now, last ? 0 : b + 1, end - first, dtype, own->unpacked);
+        float *sums = own->sums;
+        for (int32_t i = first; i < end; i++, sums += TILE_SUMS) {
             const int32_t t0 = tile_begin(x, i), n = tile_begin(x, i + 1) - t0;
             const int64_t at = token_at(x, b, t0);
-            for (int g = 0; g < n_pairs; g++) {
-                float *sums = own->sums[i - first][g];
-                if (last) pair_prefetch(all->a, pair0 + g, t0, n, all->swiglu);
-                multiply_tokens[n](&w[g], x->codes + at * PIO_SCALE_COLUMNS, x->scales + at, x->starts + at, sums);
-                if (last) pair_store(all->a, pair0 + g, t0, n, all->swiglu, sums);
-            }
+            if (last) unit_prefetch(a, unit, t0, n, swiglu);
+            multiply_tokens[n](&w, x->codes + at * PIO_SCALE_COLUMNS, x->scales + at, x->starts + at, sums);
+            if (last) unit_store(a, unit, t0, n, swiglu, sums);
         }
     }
 }
 
 static PIO_ALWAYS_INLINE void multiply_units(const pio_linear_args *a, pio_worker *worker, pio_dtype dtype,
                                              bool swiglu) {
-    const plan all = plan_of(a, worker->n_workers, dtype, swiglu);
+    const tiles x = tiles_of(a);
+    const pio_x16_panel p = pio_x16_panel_of(dtype, a->cols);
+    const int32_t n_units = PIO_CEIL_DIV(a->n_out, 2 * PIO_X16_ROWS);
     share now, next;
-    bool more = share_of(pio_worker_take(worker), all.n_units, all.x.n, worker->n_workers, &now);
+    bool more = share_of(pio_worker_take(worker), n_units, x.n, worker->n_workers, &now);
     for (; more; now = next) {
-        more = share_of(pio_worker_take(worker), all.n_units, all.x.n, worker->n_workers, &next);
+        more = share_of(pio_worker_take(worker), n_units, x.n, worker->n_workers, &next);
+        const int32_t next_unit = more ? next.unit : now.unit;
         for (int32_t first = now.first_tile; first < now.end_tile; first += GROUP_TILES)
-            unit_run(&all, now.unit, more ? next.unit : now.unit, first, PIO_MIN(first + GROUP_TILES, now.end_tile),
-                     worker->scratch);
+            group_run(a, &x, &p, now.unit, next_unit, first, PIO_MIN(first + GROUP_TILES, now.end_tile),
+                      worker->scratch, dtype, swiglu);
     }
 }
 
