@@ -32,6 +32,7 @@ static const shape *begin(pio_case_builder *builder, int index) {
     if (index >= (int)PIO_COUNT(shapes)) return NULL;
     const shape *s = &shapes[index];
     pio_case_name(builder, "%d of %d rows, %d x %d%s", s->live, s->bound, s->n_out, s->cols, s->bias ? ", bias" : "");
+    if (s->live * s->n_out == 1) pio_case_tolerance(builder, 1e-6, "a lone sum may cancel");
     return s;
 }
 
