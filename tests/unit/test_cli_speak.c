@@ -70,7 +70,7 @@ static void always_utf8(void **state) {
 
 static void prompts_refused(void **state) {
     (void)state;
-    char longest[6 * 1100] = "";
+    char longest[6 * 1100 + 1] = "";
     for (int i = 0; i < 1100; i++) strcat(longest, "seven ");
     CLI_REFUSES(CLI_REFUSED, ("UTF-8", "prompt"), "run", CLI_TINY, "caf\xe9");
     CLI_REFUSES(CLI_REFUSED, ("UTF-8", "--system"), "run", CLI_TINY, "hi", "--system", "\xed\xa0\x80");
