@@ -11,8 +11,9 @@ static const int32_t head_bounds[] = {1, 2, 4, 8, PIO_HEAD_ROWS};
 static pio_status add_bucket(pio_model *model, pio_buckets *buckets, const char *graph, pio_symbol symbol,
                              int32_t bound, pio_error *error) {
     pio_bucket *bucket = &buckets->items[buckets->n];
-    pio_bounds bounds = {{[PIO_TOKENS] = model->options.chunk, [PIO_OUTS] = PIO_HEAD_ROWS}};
-    bounds.of[symbol] = bucket->bound = bound;
+    pio_bounds bounds = symbol == PIO_TOKENS ? pio_step_bounds(&model->spec, bound, PIO_HEAD_ROWS, 0)
+                                             : pio_step_bounds(&model->spec, model->options.chunk, bound, 0);
+    bucket->bound = bound;
     pio_status status = pio_plan_make(&model->spec, pio_spec_graph(&model->spec, graph), &model->selector, &bounds,
                                       model->options.keep_taps, &bucket->plan, error);
     if (!status) buckets->n++;

@@ -42,10 +42,12 @@ static pio_status list_units(filler *f, pio_error *error) {
     for (int32_t w = 0; w < f->model->spec.n_weights; w++) {
         const pio_weight *weight = &f->model->spec.weights[w];
         int32_t step = PIO_ROUND_UP(unit_rows(weight), PANEL_ROWS);
-        for (int32_t row = 0; row < weight->rows; row += step) {
+        for (int64_t i = 0; i < (int64_t)weight->n_matrices * PIO_CEIL_DIV(weight->rows, step); i++) {
+            const int32_t matrix = (int32_t)(i / PIO_CEIL_DIV(weight->rows, step));
+            const int32_t row = (int32_t)(i % PIO_CEIL_DIV(weight->rows, step)) * step;
             pio_fill_unit *unit = PIO_PUSH(f, units);
             if (!unit) return pio_fail_memory(error, "the list of weights", sizeof *unit);
-            *unit = (pio_fill_unit){w, row, PIO_MIN(step, weight->rows - row)};
+            *unit = (pio_fill_unit){w, matrix * weight->rows + row, PIO_MIN(step, weight->rows - row)};
         }
     }
     return PIO_OK;
@@ -95,7 +97,11 @@ static pio_status fill_unit(filler *f, const pio_fill_unit *unit, pio_canonical 
     rows->cols = weight->cols;
     pio_status status = f->rows(f->user, unit, rows, error);
     if (!status) status = pio_buffer_map(f->model->weights[unit->weight], &packed, error);
-    if (!status) pio_layout_get(weight->layout)->pack(rows, unit->first_row, packed, weight->rows, weight->cols);
+    if (!status)
+        pio_layout_get(weight->layout)
+            ->pack(rows, unit->first_row % weight->rows,
+                   (char *)packed + pio_weight_stride(weight) * (uint64_t)(unit->first_row / weight->rows),
+                   weight->rows, weight->cols);
     return status;
 }
 

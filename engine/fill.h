@@ -5,7 +5,8 @@
 
 #include "engine/model.h"
 
-/* Rows [first_row, first_row + n_rows) of a weight; n_rows is a multiple of 16 but for the last ones. */
+/* Rows [first_row, first_row + n_rows) of a weight, its matrices one below the other. They lie in one matrix, begin at
+ * a multiple of 16 rows in it, and n_rows is a multiple of 16 but for a matrix's last ones. */
 typedef struct pio_fill_unit {
     int32_t weight, first_row, n_rows;
 } pio_fill_unit;

@@ -45,7 +45,7 @@ static bool cache_is_whole(const loader *l) {
     for (int32_t i = 0; i < l->model->spec.n_weights; i++) {
         const pio_weight *weight = &l->model->spec.weights[i];
         for (int plane = 0; plane < PLANES && is_quantised(weight); plane++) {
-            uint64_t bytes = plane_bytes(plane, weight, weight->rows);
+            uint64_t bytes = plane_bytes(plane, weight, weight->n_matrices * weight->rows);
             snprintf(name, sizeof name, "%s.%s", weight->name, plane_names[plane]);
             const pio_stored_tensor *tensor = pio_safetensors_find(l->cached, name);
             if (bytes && (!tensor || tensor->bytes != bytes)) return false;
@@ -64,12 +64,13 @@ static pio_status begin_writing(loader *l, const pio_quant_cache_key *key, pio_e
         const pio_weight *weight = &spec->weights[i];
         l->first_plane[i] = is_quantised(weight) ? (int32_t)n : -1;
         for (int plane = 0; plane < PLANES && is_quantised(weight); plane++) {
-            if (!plane_bytes(plane, weight, weight->rows)) continue;
+            if (!plane_bytes(plane, weight, 1)) continue;
             snprintf(names[n], sizeof names[n], "%s.%s", weight->name, plane_names[plane]);
-            tensors[n] = (pio_safetensors_spec){.name = names[n],
-                                                .dtype = PIO_STORED_U8,
-                                                .rank = 2,
-                                                .dims = {(uint64_t)weight->rows, plane_bytes(plane, weight, 1)}};
+            tensors[n] = (pio_safetensors_spec){
+                .name = names[n],
+                .dtype = PIO_STORED_U8,
+                .rank = 2,
+                .dims = {(uint64_t)weight->n_matrices * (uint64_t)weight->rows, plane_bytes(plane, weight, 1)}};
             n++;
         }
     }
@@ -157,14 +158,25 @@ static pio_canonical one_row(const pio_canonical *rows, int32_t r) {
     return row;
 }
 
+/* The row's elements side by side. */
+static const void *gather(const pio_source_row *row, int32_t cols, void *to) {
+    const size_t bytes = pio_stored_dtype_bits(row->tensor->dtype) / 8;
+    for (size_t i = 0; i < (size_t)cols; i++)
+        memcpy((char *)to + i * bytes, (const char *)row->data + i * bytes * (size_t)row->stride, bytes);
+    return to;
+}
+
 /* Converts the unit's rows to the stored type. */
 static pio_status read_rows(const loader *l, const pio_fill_unit *unit, pio_canonical *rows, pio_error *error) {
-    void *scratch = aligned_alloc(64, PIO_ROUND_UP(pio_quantize_scratch(rows->cols), 64u));
-    pio_status status = scratch ? PIO_OK : pio_fail_memory(error, "quantising", pio_quantize_scratch(rows->cols));
+    const size_t scratch_bytes = PIO_ROUND_UP(pio_quantize_scratch(rows->cols), 64u);
+    char *scratch = aligned_alloc(64, scratch_bytes + PIO_ROUND_UP(sizeof(float) * (size_t)rows->cols, 64u));
+    void *gathered = scratch ? scratch + scratch_bytes : NULL;
+    pio_status status = scratch ? PIO_OK : pio_fail_memory(error, "quantising", scratch_bytes);
     for (int32_t r = 0; r < unit->n_rows && !status; r++) {
         const pio_source_row row = pio_source_find(l->model, l->parts, unit->weight, unit->first_row + r);
         const pio_canonical to = one_row(rows, r);
-        int64_t bad = pio_quantize(l->model->chosen.caps.features, dtype_of(row.tensor), row.data, &to, scratch);
+        const void *data = row.stride == 1 ? row.data : gather(&row, rows->cols, gathered);
+        int64_t bad = pio_quantize(l->model->chosen.caps.features, dtype_of(row.tensor), data, &to, scratch);
         if (bad >= 0) status = not_finite(l, unit, r, (int32_t)bad, error);
     }
     free(scratch);
@@ -174,16 +186,18 @@ static pio_status read_rows(const loader *l, const pio_fill_unit *unit, pio_cano
 /* Gives back the mapped pages behind the unit: of each part that it draws from, one run of bytes. */
 static void release_rows(const loader *l, const pio_fill_unit *unit) {
     const pio_weight *weight = &l->model->spec.weights[unit->weight];
-    for (int32_t part = 0; part < weight->n_parts; part++) {
-        const pio_stored_tensor *tensor = l->parts[weight->first_part + part];
-        uint64_t row_bytes = (uint64_t)weight->cols * pio_stored_dtype_bits(tensor->dtype) / 8, from = UINT64_MAX,
-                 to = 0;
+    const int32_t n_parts = weight->n_parts / weight->n_matrices; /* of the one matrix that the unit lies in */
+    const int32_t first_part = weight->first_part + unit->first_row / weight->rows * n_parts;
+    for (int32_t part = 0; part < n_parts; part++) {
+        const pio_stored_tensor *tensor = l->parts[first_part + part];
+        const uint64_t element_bytes = pio_stored_dtype_bits(tensor->dtype) / 8;
+        uint64_t from = UINT64_MAX, to = 0;
         for (int32_t r = 0; r < unit->n_rows; r++) {
             const pio_source_row row = pio_source_find(l->model, l->parts, unit->weight, unit->first_row + r);
             if (row.tensor != tensor) continue;
             uint64_t at = (uint64_t)((const char *)row.data - (const char *)tensor->data);
             from = PIO_MIN(from, at);
-            to = PIO_MAX(to, at + row_bytes);
+            to = PIO_MAX(to, at + ((uint64_t)(weight->cols - 1) * (uint64_t)row.stride + 1) * element_bytes);
         }
         if (from < to) pio_file_release(tensor->file, tensor->offset + from, to - from);
     }
@@ -215,7 +229,7 @@ pio_status pio_model_fill_weights(pio_model *model, pio_error *error) {
                             ? PIO_OK
                             : pio_fail_memory(error, "the loader's tables", sizeof *l.parts * (size_t)spec->n_parts);
     for (int32_t i = 0; i < spec->n_parts && !status; i++)
-        l.parts[i] = pio_checkpoint_find(model->checkpoint, spec->parts[i].tensor);
+        l.parts[i] = pio_checkpoint_find(model->checkpoint, spec->parts[i].from.tensor);
     if (!status) {
         open_cache(&l);
         status = pio_fill(model, l.cached ? "reading quantised weights" : "loading weights", fill_rows, &l, error);

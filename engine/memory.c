@@ -9,8 +9,7 @@
 enum { DEFAULT_CONTEXT = 32768, MIN_CONTEXT = 256 };
 
 uint64_t pio_model_weight_bytes(const pio_model *model, int32_t index) {
-    const pio_weight *weight = &model->spec.weights[index];
-    return pio_layout_get(weight->layout)->bytes(weight->rows, weight->cols);
+    return pio_weight_bytes(&model->spec.weights[index]);
 }
 
 uint64_t pio_model_cache_bytes(const pio_model *model, int32_t index, int32_t n_pages) {
@@ -26,7 +25,7 @@ static uint64_t all_cache_bytes(const pio_model *model, int32_t n_pages) {
 }
 
 static uint64_t state_bytes(const pio_model *model, int32_t index) {
-    const pio_bounds most = {{[PIO_TOKENS] = model->options.chunk, [PIO_OUTS] = PIO_HEAD_ROWS}};
+    const pio_bounds most = pio_step_bounds(&model->spec, model->options.chunk, PIO_HEAD_ROWS, 0);
     const pio_state *state = &model->spec.states[index];
     return (uint64_t)pio_dim_bound(state->rows, &most) * (uint64_t)state->row_bytes;
 }

@@ -6,29 +6,41 @@
 
 enum { INTERLEAVE_BLOCK = 16 }; /* rows of gate, then as many of up: as kernels/linear reads them */
 
-static pio_status check_part(const pio_model *model, const pio_weight *weight, const pio_weight_part *part,
-                             bool *is_bf16, pio_error *error) {
-    const pio_stored_tensor *tensor = pio_checkpoint_find(model->checkpoint, part->tensor);
+/* Whether the tensor has the part's shape, or its text in `wanted`. */
+static bool has_shape(const pio_stored_tensor *tensor, const pio_weight *weight, const pio_weight_part *part,
+                      char wanted[64]) {
+    const int32_t rows = part->from.tensor_rows, cols = part->transposed ? part->rows : weight->cols;
+    if (weight->kind == PIO_WEIGHT_VECTOR) {
+        snprintf(wanted, 64, "[%d]", cols);
+        return tensor->rank == 1 && tensor->dims[0] == (uint64_t)cols;
+    }
+    snprintf(wanted, 64, "[%d, %d]", rows, cols);
+    const uint64_t last = tensor->rank ? tensor->dims[tensor->rank - 1] : 0;
+    if (last != (uint64_t)cols) return false;
+    if (tensor->rank == 2) return tensor->dims[0] == (uint64_t)rows;
+    return tensor->rank == 3 && tensor->dims[1] && tensor->dims[0] == (uint64_t)rows / tensor->dims[1] &&
+           (uint64_t)rows % tensor->dims[1] == 0;
+}
+
+/* Finds the part's tensor, under its second name where the first is not there, and checks shape and type. */
+static pio_status check_part(const pio_model *model, const pio_weight *weight, pio_weight_part *part, bool *is_bf16,
+                             pio_error *error) {
+    const pio_stored_tensor *tensor = pio_checkpoint_find(model->checkpoint, part->from.tensor);
     char shape[128], wanted[64];
+    if (!tensor && part->or_from.tensor[0] && (tensor = pio_checkpoint_find(model->checkpoint, part->or_from.tensor)))
+        part->from = part->or_from;
     if (!tensor)
         return pio_fail(error, PIO_NOT_FOUND,
                         "'%s': tensor '%s' is missing: the checkpoint is incomplete or of another model",
-                        model->directory, part->tensor);
-    bool vector = weight->kind == PIO_WEIGHT_VECTOR;
-    bool fits = vector ? tensor->rank == 1 && tensor->dims[0] == (uint64_t)weight->cols
-                       : tensor->rank == 2 && tensor->dims[0] == (uint64_t)part->tensor_rows &&
-                             tensor->dims[1] == (uint64_t)weight->cols;
-    if (vector)
-        snprintf(wanted, sizeof wanted, "[%d]", weight->cols);
-    else
-        snprintf(wanted, sizeof wanted, "[%d, %d]", part->tensor_rows, weight->cols);
-    if (!fits)
+                        model->directory, part->from.tensor);
+    if (!has_shape(tensor, weight, part, wanted))
         return pio_fail(error, PIO_CORRUPT,
                         "'%s': tensor '%s' has shape %s, but config.json asks for %s: they do not belong together",
-                        model->directory, part->tensor, pio_stored_tensor_shape(tensor, shape, sizeof shape), wanted);
+                        model->directory, part->from.tensor, pio_stored_tensor_shape(tensor, shape, sizeof shape),
+                        wanted);
     if (tensor->dtype != PIO_STORED_BF16 && tensor->dtype != PIO_STORED_F16 && tensor->dtype != PIO_STORED_F32)
         return pio_fail(error, PIO_UNSUPPORTED, "'%s': tensor '%s' holds %s; supported are BF16, F16 and F32",
-                        model->directory, part->tensor, pio_stored_dtype_name(tensor->dtype));
+                        model->directory, part->from.tensor, pio_stored_dtype_name(tensor->dtype));
     *is_bf16 &= tensor->dtype == PIO_STORED_BF16;
     return PIO_OK;
 }
@@ -41,7 +53,7 @@ static pio_status check_unknown(const pio_model *model, pio_error *error) {
     const pio_spec *spec = &model->spec;
     const char **known = malloc(sizeof *known * (size_t)PIO_MAX(1, spec->n_parts));
     if (!known) return pio_fail_memory(error, "the names of tensors", sizeof *known * (size_t)spec->n_parts);
-    for (int32_t i = 0; i < spec->n_parts; i++) known[i] = spec->parts[i].tensor;
+    for (int32_t i = 0; i < spec->n_parts; i++) known[i] = spec->parts[i].from.tensor;
     qsort(known, (size_t)spec->n_parts, sizeof *known, by_name);
     pio_status status = PIO_OK;
     for (size_t i = 0; i < pio_checkpoint_n_tensors(model->checkpoint) && !status; i++) {
@@ -82,13 +94,19 @@ static int32_t interleaved_row(int32_t half, int32_t row, int32_t *part) {
 pio_source_row pio_source_find(const pio_model *model, const pio_stored_tensor *const *tensors, int32_t index,
                                int32_t row) {
     const pio_weight *weight = &model->spec.weights[index];
-    const pio_weight_part *parts = &model->spec.parts[weight->first_part];
+    const int32_t first = weight->first_part + row / weight->rows * (weight->n_parts / weight->n_matrices);
+    const pio_weight_part *parts = &model->spec.parts[first];
     int32_t part = 0;
+    row %= weight->rows;
     if (weight->interleaved)
         row = interleaved_row(parts[0].rows, row, &part);
     else
         while (row >= parts[part].rows) row -= parts[part++].rows;
-    const pio_stored_tensor *tensor = tensors[weight->first_part + part];
-    uint64_t row_bytes = (uint64_t)weight->cols * (pio_stored_dtype_bits(tensor->dtype) / 8);
-    return (pio_source_row){tensor, (const char *)tensor->data + row_bytes * (uint64_t)(parts[part].first_row + row)};
+    const pio_stored_tensor *tensor = tensors[first + part];
+    const pio_weight_part *from = &parts[part];
+    const uint64_t element_bytes = pio_stored_dtype_bits(tensor->dtype) / 8;
+    const int32_t cols = from->transposed ? from->rows : weight->cols; /* of the tensor */
+    const uint64_t at = from->transposed ? (uint64_t)from->from.first_row * (uint64_t)cols + (uint64_t)row
+                                         : (uint64_t)(from->from.first_row + row) * (uint64_t)cols;
+    return (pio_source_row){tensor, (const char *)tensor->data + element_bytes * at, from->transposed ? cols : 1};
 }

@@ -77,6 +77,9 @@ pio_status pio_step_create(pio_model *model, pio_error *error) {
                                               .draws = base + host->at[DRAWS]};
     model->memory.live[PIO_TOKENS] = base + offsetof(pio_step_counts, n_tokens);
     model->memory.live[PIO_OUTS] = base + offsetof(pio_step_counts, n_outs);
+    model->memory.live[PIO_CHOICES] = base + offsetof(pio_step_counts, n_choices);
+    model->memory.live[PIO_PATCHES] = base + offsetof(pio_step_counts, n_patches);
+    model->memory.live[PIO_MERGED] = base + offsetof(pio_step_counts, n_merged);
     return map_results(model, error);
 }
 
@@ -160,7 +163,8 @@ pio_status pio_step_body(pio_model *model, const pio_step_item *items, int32_t n
     const pio_bucket *bucket = pio_bucket_for(&model->body, n_tokens);
     fill(model, items, n_items);
     pad(model, n_tokens, bucket->bound);
-    *(pio_step_counts *)part_of(model, COUNTS) = (pio_step_counts){.n_tokens = n_tokens, .n_sequences = n_items};
+    *(pio_step_counts *)part_of(model, COUNTS) =
+        (pio_step_counts){.n_tokens = n_tokens, .n_sequences = n_items, .n_choices = n_tokens * model->spec.n_chosen};
     const struct {
         part which;
         size_t bytes;

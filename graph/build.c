@@ -32,12 +32,15 @@ void pio_build_graph(pio_spec *spec, const char *name) {
 
 /* ---- weights ---- */
 
-static int32_t weight_add(pio_spec *spec, const char *name, pio_weight_kind kind, int32_t rows, int32_t cols) {
+int32_t pio_weight_stack(pio_spec *spec, const char *name, pio_weight_kind kind, bool interleaved, int32_t n_matrices,
+                         int32_t rows, int32_t cols) {
     if (failed(spec)) return -1;
     pio_weight *weight = PIO_PUSH(spec, weights);
     if (!weight) return out_of_memory(spec);
     snprintf(weight->name, sizeof weight->name, "%s", name);
     weight->kind = kind;
+    weight->interleaved = interleaved;
+    weight->n_matrices = n_matrices;
     weight->rows = rows;
     weight->cols = cols;
     weight->first_part = spec->n_parts;
@@ -46,51 +49,54 @@ static int32_t weight_add(pio_spec *spec, const char *name, pio_weight_kind kind
     return spec->n_weights - 1;
 }
 
-static void part_add(pio_spec *spec, int32_t weight, const char *tensor, int32_t rows) {
+void pio_weight_part_add(pio_spec *spec, int32_t weight, const pio_weight_part *given) {
     if (failed(spec)) return;
     pio_weight_part *part = PIO_PUSH(spec, parts);
     if (!part) {
         out_of_memory(spec);
         return;
     }
-    snprintf(part->tensor, sizeof part->tensor, "%s", tensor);
-    part->rows = part->tensor_rows = rows;
+    *part = *given;
     spec->weights[weight].n_parts++;
 }
 
-static int32_t weight_of_one(pio_spec *spec, const char *tensor, pio_weight_kind kind, int32_t rows, int32_t cols) {
-    char name[120];
-    snprintf(name, sizeof name, "%s", tensor);
-    int32_t weight = weight_add(spec, name, kind, rows, cols);
-    if (weight >= 0) part_add(spec, weight, name, rows);
+/* A whole tensor. */
+static void add_whole(pio_spec *spec, int32_t weight, const char *tensor, int32_t rows) {
+    pio_weight_part part = {.from = {.tensor_rows = rows}, .rows = rows};
+    snprintf(part.from.tensor, sizeof part.from.tensor, "%s", tensor);
+    pio_weight_part_add(spec, weight, &part);
+}
+
+int32_t pio_weight_of(pio_spec *spec, pio_weight_kind kind, const char *tensor, int32_t rows, int32_t cols) {
+    int32_t weight = pio_weight_stack(spec, tensor, kind, false, 1, rows, cols);
+    if (weight >= 0) add_whole(spec, weight, tensor, rows);
     return weight;
 }
 
 int32_t pio_weight_matrix(pio_spec *spec, const char *tensor, int32_t rows, int32_t cols) {
-    return weight_of_one(spec, tensor, PIO_WEIGHT_MATRIX, rows, cols);
+    return pio_weight_of(spec, PIO_WEIGHT_MATRIX, tensor, rows, cols);
 }
 
 int32_t pio_weight_table(pio_spec *spec, const char *tensor, int32_t rows, int32_t cols) {
-    return weight_of_one(spec, tensor, PIO_WEIGHT_TABLE, rows, cols);
+    return pio_weight_of(spec, PIO_WEIGHT_TABLE, tensor, rows, cols);
 }
 
 int32_t pio_weight_vector(pio_spec *spec, const char *tensor, int32_t n) {
-    return weight_of_one(spec, tensor, PIO_WEIGHT_VECTOR, 1, n);
+    return pio_weight_of(spec, PIO_WEIGHT_VECTOR, tensor, 1, n);
 }
 
 int32_t pio_weight_concat(pio_spec *spec, const char *name, bool interleaved, int n_parts, const char *const tensors[],
                           const int32_t rows[], int32_t cols) {
     int32_t sum = 0;
     for (int i = 0; i < n_parts; i++) sum += rows[i];
-    int32_t weight = weight_add(spec, name, PIO_WEIGHT_MATRIX, sum, cols);
+    int32_t weight = pio_weight_stack(spec, name, PIO_WEIGHT_MATRIX, interleaved, 1, sum, cols);
     if (weight < 0) return weight;
-    spec->weights[weight].interleaved = interleaved;
-    for (int i = 0; i < n_parts; i++) part_add(spec, weight, tensors[i], rows[i]);
+    for (int i = 0; i < n_parts; i++) add_whole(spec, weight, tensors[i], rows[i]);
     return weight;
 }
 
 int32_t pio_weight_values(pio_spec *spec, const char *name, const float *values, int32_t n) {
-    int32_t weight = weight_add(spec, name, PIO_WEIGHT_VALUES, 1, n);
+    int32_t weight = pio_weight_stack(spec, name, PIO_WEIGHT_VALUES, false, 1, 1, n);
     if (weight < 0) return weight;
     float *copy = malloc(sizeof *copy * (size_t)n);
     if (!copy) return out_of_memory(spec);

@@ -12,12 +12,17 @@
 void pio_build_graph(pio_spec *spec, const char *name);
 
 /* ---- weights: return an index ---- `tensor` is the checkpoint's name; rows and cols its shape there */
+int32_t pio_weight_of(pio_spec *spec, pio_weight_kind kind, const char *tensor, int32_t rows, int32_t cols);
 int32_t pio_weight_matrix(pio_spec *spec, const char *tensor, int32_t rows, int32_t cols);
 int32_t pio_weight_table(pio_spec *spec, const char *tensor, int32_t rows, int32_t cols);
 int32_t pio_weight_vector(pio_spec *spec, const char *tensor, int32_t n);
 /* n_parts tensors, one below the other, or (`interleaved`, two of equal rows) in blocks of 16 rows in turn. */
 int32_t pio_weight_concat(pio_spec *spec, const char *name, bool interleaved, int n_parts, const char *const tensors[],
                           const int32_t rows[], int32_t cols);
+/* n_matrices matrices [rows, cols]: their parts follow by pio_weight_part_add, in order, as many of each. */
+int32_t pio_weight_stack(pio_spec *spec, const char *name, pio_weight_kind kind, bool interleaved, int32_t n_matrices,
+                         int32_t rows, int32_t cols);
+void pio_weight_part_add(pio_spec *spec, int32_t weight, const pio_weight_part *part);
 /* n float32 numbers, copied. */
 int32_t pio_weight_values(pio_spec *spec, const char *name, const float *values, int32_t n);
 

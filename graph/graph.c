@@ -8,6 +8,14 @@ int32_t pio_dim_bound(pio_dim dim, const pio_bounds *bounds) {
     return dim.times * (dim.symbol == PIO_FIXED ? 0 : bounds->of[dim.symbol]) + dim.plus;
 }
 
+pio_bounds pio_step_bounds(const pio_spec *spec, int32_t tokens, int32_t outs, int32_t patches) {
+    return (pio_bounds){{[PIO_TOKENS] = tokens,
+                         [PIO_OUTS] = outs,
+                         [PIO_CHOICES] = tokens * spec->n_chosen,
+                         [PIO_PATCHES] = patches,
+                         [PIO_MERGED] = spec->n_merged ? patches / spec->n_merged : 0}};
+}
+
 void pio_spec_free(pio_spec *spec) {
     if (!spec) return;
     for (int32_t i = 0; i < spec->n_weights; i++) free(spec->weights[i].values);
@@ -38,13 +46,21 @@ int32_t pio_spec_state(const pio_spec *spec, const char *name) {
 void pio_spec_set_dtypes(pio_spec *spec, pio_dtype matrices, pio_dtype tables) {
     for (int32_t i = 0; i < spec->n_weights; i++) {
         pio_weight *weight = &spec->weights[i];
-        if (weight->kind == PIO_WEIGHT_MATRIX)
-            weight->dtype = matrices;
-        else if (weight->kind == PIO_WEIGHT_TABLE)
-            weight->dtype = tables;
-        else
-            weight->dtype = PIO_DTYPE_F32;
+        const pio_dtype dtypes[] = {
+            [PIO_WEIGHT_MATRIX] = matrices, [PIO_WEIGHT_HALF] = PIO_DTYPE_BF16,  [PIO_WEIGHT_EXACT] = PIO_DTYPE_F32,
+            [PIO_WEIGHT_TABLE] = tables,    [PIO_WEIGHT_VECTOR] = PIO_DTYPE_F32, [PIO_WEIGHT_VALUES] = PIO_DTYPE_F32,
+        };
+        weight->dtype = dtypes[weight->kind];
     }
+}
+
+uint64_t pio_weight_stride(const pio_weight *weight) {
+    return PIO_ROUND_UP(pio_layout_get(weight->layout)->bytes(weight->rows, weight->cols), 64);
+}
+
+uint64_t pio_weight_bytes(const pio_weight *weight) {
+    return weight->n_matrices == 1 ? pio_layout_get(weight->layout)->bytes(weight->rows, weight->cols)
+                                   : (uint64_t)weight->n_matrices * pio_weight_stride(weight);
 }
 
 static void weight_operand(const pio_spec *spec, int32_t index, pio_operand *operand) {
@@ -53,6 +69,8 @@ static void weight_operand(const pio_spec *spec, int32_t index, pio_operand *ope
     operand->cols = weight->cols;
     operand->layout = weight->layout;
     operand->stride = 4 * (int64_t)weight->cols;
+    operand->n_matrices = weight->n_matrices;
+    operand->matrix_bytes = (int64_t)pio_weight_stride(weight);
 }
 
 void pio_node_call(const pio_spec *spec, const pio_graph *graph, const pio_node *node, const pio_bounds *bounds,

@@ -9,7 +9,15 @@
 #include "kernels/kernel.h"
 
 /* A dimension is fixed or times x symbol + plus. Context length is data, not a symbol. */
-typedef enum pio_symbol { PIO_FIXED, PIO_TOKENS, PIO_OUTS, PIO_SYMBOL_COUNT } pio_symbol;
+typedef enum pio_symbol {
+    PIO_FIXED,
+    PIO_TOKENS,  /* token rows of a step */
+    PIO_OUTS,    /* rows whose logits are wanted */
+    PIO_CHOICES, /* (token, chosen expert) pairs: pio_spec.n_chosen a token */
+    PIO_PATCHES, /* patches of the pictures of a vision step */
+    PIO_MERGED,  /* picture rows as the text model sees them: pio_spec.n_merged patches make one */
+    PIO_SYMBOL_COUNT
+} pio_symbol;
 
 typedef struct pio_dim {
     pio_symbol symbol;
@@ -29,27 +37,45 @@ static inline pio_dim pio_dim_of(pio_symbol symbol) {
 }
 int32_t pio_dim_bound(pio_dim dim, const pio_bounds *bounds);
 
+struct pio_spec;
+
+/* The bounds of a step: those of TOKENS, OUTS and PATCHES as given, the others as they follow. */
+pio_bounds pio_step_bounds(const struct pio_spec *spec, int32_t tokens, int32_t outs, int32_t patches);
+
 /* ---- what outlives a step ---- */
 
 typedef enum pio_weight_kind {
     PIO_WEIGHT_MATRIX, /* multiplied; quantised as the user asks */
+    PIO_WEIGHT_HALF,   /* multiplied; keeps the 16 bits that it is stored in */
+    PIO_WEIGHT_EXACT,  /* multiplied in float32: what decides between experts */
     PIO_WEIGHT_TABLE,  /* looked up by row, perhaps multiplied too; keeps 8 bits when matrices have 4 */
     PIO_WEIGHT_VECTOR, /* float32 */
     PIO_WEIGHT_VALUES, /* float32, computed by the model, not read */
 } pio_weight_kind;
 
-/* Rows [first_row, first_row + rows) of a checkpoint's tensor. */
+/* Where rows lie in a checkpoint: from `first_row` on in a tensor [tensor_rows, columns], or of rank 3 with as many
+ * rows in all. */
+typedef struct pio_tensor_rows {
+    char tensor[104];
+    int32_t first_row, tensor_rows;
+} pio_tensor_rows;
+
+/* `rows` rows of a weight. Transposed: row r is column r of the tensor's rows from first_row on, and the tensor has
+ * `rows` columns. */
 typedef struct pio_weight_part {
-    char tensor[120];
-    int32_t first_row, rows, tensor_rows;
+    pio_tensor_rows from;
+    pio_tensor_rows or_from; /* where the checkpoint lacks `from`'s tensor; no name: nowhere else */
+    int32_t rows;
+    bool transposed;
 } pio_weight_part;
 
-/* A weight is one or several parts, one below the other, or interleaved in blocks of 16 rows (gate and up). */
+/* A weight is one matrix or several of one shape (experts, heads), `pio_weight_stride` bytes apart. Each is made of as
+ * many parts, one below the other, or, two of them, interleaved in blocks of 16 rows (gate and up). */
 typedef struct pio_weight {
     char name[120];
     pio_weight_kind kind;
-    int32_t rows, cols;
-    int32_t first_part, n_parts;
+    int32_t n_matrices, rows, cols; /* of each matrix */
+    int32_t first_part, n_parts;    /* of all matrices, in their order */
     bool interleaved;
     float *values;     /* PIO_WEIGHT_VALUES: [rows x cols], owned */
     pio_dtype dtype;   /* of its stored form; set by pio_spec_set_dtypes */
@@ -120,6 +146,8 @@ typedef struct pio_spec {
     pio_graph *graphs;
     int32_t n_graphs, graphs_capacity;
     int32_t page_tokens; /* tokens a cache page, the same for all caches */
+    int32_t n_chosen;    /* experts that a token is sent to; 0: there are none */
+    int32_t n_merged;    /* patches that make one picture row; 0: there are none */
     int32_t layer;       /* of the nodes being built */
     pio_error error;     /* the first failure while building; later calls do nothing */
     pio_node ignored;    /* takes the attributes of nodes that are not added after a failure */
@@ -129,7 +157,11 @@ void pio_spec_free(pio_spec *spec);
 const pio_graph *pio_spec_graph(const pio_spec *spec, const char *name); /* NULL: none of that name */
 int32_t pio_spec_state(const pio_spec *spec, const char *name);          /* -1: none of that name */
 
-/* Stores matrices as `matrices` and tables as `tables`. */
+/* Bytes of a weight in its layout, and from one of its matrices to the next. */
+uint64_t pio_weight_stride(const pio_weight *weight);
+uint64_t pio_weight_bytes(const pio_weight *weight);
+
+/* Stores matrices as `matrices` and tables as `tables`; those that keep 16 bits as bf16. */
 void pio_spec_set_dtypes(pio_spec *spec, pio_dtype matrices, pio_dtype tables);
 
 /* ---- passes, in their order ---- */

@@ -47,7 +47,9 @@ typedef struct pio_operand {
     int64_t stride; /* bytes from one row to the next (activations) */
     pio_encoding encoding;
     pio_layout layout;
-    pio_addr live; /* i32: the live number of rows; 0: all `rows` */
+    pio_addr live;        /* i32: the live number of rows; 0: all `rows` */
+    int32_t n_matrices;   /* weights: matrices of [rows, cols], */
+    int64_t matrix_bytes; /* as far apart */
 } pio_operand;
 
 typedef struct pio_row pio_row;

@@ -27,7 +27,10 @@ PIO_ARGS(pio_step_draw) {
 
 /* Counts at the head of the block. */
 PIO_ARGS(pio_step_counts) {
-    pio_i32 n_tokens, n_sequences, n_outs, reserved;
+    pio_i32 n_tokens, n_sequences, n_outs;
+    pio_i32 n_choices; /* n_tokens times the experts a token is sent to */
+    pio_i32 n_patches, n_merged;
+    pio_i32 reserved[2];
 };
 
 #ifndef PIO_GLSL
