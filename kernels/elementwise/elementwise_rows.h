@@ -1,11 +1,12 @@
 /* The rows of ADD, SWIGLU and CONVERT, one source for all instruction sets: a file a set defines ISA(name) and includes
- * this. A tile is one row; few long rows are cut into columns, so that every worker has some. */
+ * this. A tile is one row, for CONVERT a cut of one: few long rows are cut into columns, so that every worker has some,
+ * and of many cuts a worker takes several at once, for the counter is a line that all of them fight for. */
 #include "kernels/dialect/vector.h"
 #include "kernels/families.h"
 
 #define ROW(type, address, t, stride) PIO_AT(type, (address) + (pio_u64)(t) * (pio_u64)(stride))
 
-enum { CUT_COLS = 1024 }; /* a multiple of every encoding's block */
+enum { CUT_COLS = 1024, TAKES = 32 }; /* columns: a multiple of every encoding's block; takes by each worker */
 
 static PIO_ALWAYS_INLINE pio_i32 live_rows(pio_u64 live, pio_i32 bound) {
     return live ? *PIO_AT(const pio_i32, live) : bound;
@@ -60,9 +61,12 @@ static PIO_ALWAYS_INLINE void convert(const pio_convert_args *a, pio_i32 t, pio_
 
 void ISA(pio_convert)(const void *args, pio_worker *worker) {
     const pio_convert_args *a = args;
-    const pio_i32 rows = live_rows(a->live, a->rows), cuts = PIO_CEIL_DIV(a->cols, CUT_COLS);
-    for (pio_i32 tile; (tile = pio_worker_take(worker)) < rows * cuts;) {
-        const pio_i32 from = tile % cuts * CUT_COLS;
-        convert(a, tile / cuts, from, PIO_MIN(CUT_COLS, a->cols - from));
+    const pio_i32 rows = live_rows(a->live, a->rows), cuts = PIO_CEIL_DIV(a->cols, CUT_COLS), total = rows * cuts;
+    const pio_i32 run = PIO_MAX(1, total / (TAKES * worker->n_workers));
+    for (pio_i32 first; (first = pio_worker_take(worker) * run) < total;) {
+        for (pio_i32 tile = first; tile < PIO_MIN(first + run, total); tile++) {
+            const pio_i32 from = tile % cuts * CUT_COLS;
+            convert(a, tile / cuts, from, PIO_MIN(CUT_COLS, a->cols - from));
+        }
     }
 }

@@ -8,19 +8,14 @@
 
 #include "base/compiler.h"
 #include "base/dtype.h"
+#include "kernels/dialect/vector.h"
 #include "kernels/kv_cache/kv_cache.h"
 
-enum { APPEND_ROWS = 16, APPEND_LANES = 16 };
+enum { APPEND_ROWS = 16 };
 
-/* 1 / sqrt(mean(x^2) + eps) over x [n]; APPEND_LANES sums run side by side so that they vectorise. */
-static inline float append_norm(const float *x, int32_t n, float eps) {
-    float sums[APPEND_LANES] = {0}, sum = 0;
-    int32_t i = 0;
-    for (; i + APPEND_LANES <= n; i += APPEND_LANES)
-        for (int j = 0; j < APPEND_LANES; j++) sums[j] += x[i + j] * x[i + j];
-    for (; i < n; i++) sum += x[i] * x[i];
-    for (int j = 0; j < APPEND_LANES; j++) sum += sums[j];
-    return 1.0f / sqrtf(sum / (float)n + eps);
+/* 1 / sqrt(mean(x^2) + eps) over x [n] */
+static PIO_ALWAYS_INLINE float append_norm(const float *x, int32_t n, float eps) {
+    return 1.0f / sqrtf(pio_sum_of_squares(x, n) / (float)n + eps);
 }
 
 /* One head through norm and rotation: x [n] -> y [n]; w and table may be NULL. */
@@ -110,11 +105,14 @@ static PIO_ALWAYS_INLINE void append_qkv_row(const pio_qk_norm_rope_append_args 
 static PIO_ALWAYS_INLINE void append_qkv_run(const pio_qk_norm_rope_append_args *a, pio_worker *worker,
                                              pio_layout layout) {
     int32_t live = a->live ? *PIO_AT(const pio_i32, a->live) : a->rows, tile;
-    int32_t n_tiles = PIO_CEIL_DIV(live, APPEND_ROWS) * a->n_kv_heads;
-    while ((tile = pio_worker_take(worker)) < n_tiles) {
-        int32_t head = tile % a->n_kv_heads, first = tile / a->n_kv_heads * APPEND_ROWS;
+    int32_t n_blocks = PIO_CEIL_DIV(live, APPEND_ROWS);
+    /* Of many rows all heads are one tile: a row is read from front to back. */
+    int32_t cuts = n_blocks >= 4 * worker->n_workers ? 1 : a->n_kv_heads;
+    while ((tile = pio_worker_take(worker)) < n_blocks * cuts) {
+        int32_t first = tile / cuts * APPEND_ROWS;
         for (int32_t row = first; row < PIO_MIN(first + APPEND_ROWS, live); row++)
-            append_qkv_row(a, layout, row, head, worker->scratch);
+            for (int32_t head = tile % cuts; head < a->n_kv_heads; head += cuts)
+                append_qkv_row(a, layout, row, head, worker->scratch);
     }
 }
 

@@ -5,19 +5,6 @@
 
 #include <math.h>
 
-static PIO_ALWAYS_INLINE float mean_of_squares(const float *x, pio_i32 n) {
-    pio_lanes sums = {0};
-    float rest = 0;
-    pio_i32 i = 0;
-    for (; i + PIO_LANES <= n; i += PIO_LANES) {
-        pio_lanes v;
-        memcpy(&v, x + i, sizeof v);
-        sums += v * v;
-    }
-    for (; i < n; i++) rest += x[i] * x[i];
-    return (pio_lanes_sum(&sums) + rest) / (float)n;
-}
-
 void NAME(const void *args, pio_worker *worker) {
     const pio_rmsnorm_args *a = args;
     const float *w = PIO_AT(const float, a->weight);
@@ -27,7 +14,7 @@ void NAME(const void *args, pio_worker *worker) {
         void *out = PIO_AT(void, a->y + (pio_u64)t * (pio_u64)a->y_stride);
         float *y = a->encoding == PIO_ENC_F32 ? out : worker->scratch;
         for (pio_i32 g = 0; g < cols; g += a->cols) {
-            const float scale = 1.0f / sqrtf(mean_of_squares(x + g, a->cols) + a->eps);
+            const float scale = 1.0f / sqrtf(pio_sum_of_squares(x + g, a->cols) / (float)a->cols + a->eps);
             for (pio_i32 i = 0; i < a->cols; i++) y[g + i] = x[g + i] * scale * w[i];
         }
         if (y != out) pio_encode((pio_encoding)a->encoding, y, cols, out);
