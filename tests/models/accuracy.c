@@ -1,19 +1,21 @@
-/* The numbers agree with the reference implementation: the small checkpoints of tests/data/golden, made together with
- * their logits and greedy continuations by transformers in float32 (tools/make_golden.py), on every path through the
- * cache and with every kind of weights. */
+/* usage: model_accuracy MODEL. The numbers agree with the reference implementation: the small checkpoints of
+ * tests/data/golden, made together with their logits and greedy continuations by transformers in float32
+ * (tools/make_golden.py), on every path through the cache and with every kind of weights. And the bundled checkpoint
+ * answers a sample of the questions that it was made for (tools/tiny/ask asks more). */
 #include "tests/support/test.h"
 
-#include <dirent.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/answer.h"
 #include "io/safetensors.h"
 #include "tests/support/engine.h"
+#include "tests/support/family.h"
 
-enum { MOST_CASES = 32, NAME_BYTES = 64, MOST_IDS = 1024 };
+enum { MOST_IDS = 1024 };
 
 typedef struct golden {
-    char directory[256];
+    char directory[TEST_PATH_BYTES - 32];
     pio_safetensors *file;
     const float *logits; /* [n, vocab] */
     int32_t ids[MOST_IDS], greedy[MOST_IDS];
@@ -28,12 +30,12 @@ static const pio_stored_tensor *tensor_of(const golden *g, const char *name, pio
     return tensor;
 }
 
-static golden *open_golden(const char *name) {
+static golden *open_golden(const char *directory) {
     golden *g = calloc(1, sizeof *g);
-    char path[300];
+    char path[TEST_PATH_BYTES];
     pio_error error;
     assert_non_null(g);
-    snprintf(g->directory, sizeof g->directory, "%s/golden/%s", PIO_TEST_DATA, name);
+    snprintf(g->directory, sizeof g->directory, "%s", directory);
     snprintf(path, sizeof path, "%s/golden.safetensors", g->directory);
     if (pio_safetensors_open(path, &g->file, &error)) fail_msg("%s", error.text);
     const pio_stored_tensor *logits = tensor_of(g, "logits", PIO_STORED_F32, 2);
@@ -138,25 +140,95 @@ static void greedy_continuations_agree(void **state) {
     close_golden(g);
 }
 
-int main(void) {
-    static char names[MOST_CASES][NAME_BYTES], titles[2 * MOST_CASES][96];
-    struct CMUnitTest tests[2 * MOST_CASES];
-    DIR *cases = opendir(PIO_TEST_DATA "/golden");
-    const struct dirent *entry;
-    int n = 0;
-    while (cases && (entry = readdir(cases)) && n < MOST_CASES) {
-        if (entry->d_name[0] == '.') continue;
-        snprintf(names[n], NAME_BYTES, "%.60s", entry->d_name);
-        snprintf(titles[2 * n], sizeof titles[0], "%.60s: logits_agree", names[n]);
-        snprintf(titles[2 * n + 1], sizeof titles[0], "%.60s: greedy_continuations_agree", names[n]);
-        tests[2 * n] = (struct CMUnitTest){titles[2 * n], logits_agree, NULL, NULL, names[n]};
-        tests[2 * n + 1] = (struct CMUnitTest){titles[2 * n + 1], greedy_continuations_agree, NULL, NULL, names[n]};
+/* ---- questions of the bundled checkpoint's world ---- */
+
+enum { MOST_QUESTIONS = 512 };
+
+typedef struct question {
+    json_t *line; /* {"task", "messages", "answer", ...}: what the template reads, and the only right answer */
+    pio_token_ids prompt;
+} question;
+
+static int32_t read_questions(const pio_speaker *speaker, question *questions) {
+    test_lines lines = test_lines_begin("questions.jsonl");
+    int32_t n = 0;
+    for (json_t *line; (line = test_lines_next(&lines)); n++) {
+        pio_error error = {0};
+        assert_true(n < MOST_QUESTIONS);
+        questions[n] = (question){.line = line};
+        json_object_set_new(line, "add_generation_prompt", json_true());
+        if (pio_speaker_render(speaker, line, &questions[n].prompt, &error))
+            fail_msg("questions.jsonl, line %d: %s", lines.line, error.text);
+    }
+    assert_true(n >= 100);
+    return n;
+}
+
+/* How many of the questions are answered exactly. */
+static int32_t n_right(const question *questions, const pio_answer *answers, int32_t n) {
+    int32_t right = 0;
+    for (int32_t i = 0; i < n; i++) {
+        const char *wanted = json_string_value(json_object_get(questions[i].line, "answer"));
+        assert_non_null(wanted);
+        const bool exact = answers[i].text.n_bytes == strlen(wanted) &&
+                           !memcmp(answers[i].text.bytes, wanted, answers[i].text.n_bytes);
+        if (!exact)
+            print_message("wanted %s\ngot    %.*s\n", wanted, (int)answers[i].text.n_bytes, answers[i].text.bytes);
+        right += exact;
+    }
+    return right;
+}
+
+/* Per cent of exact answers. */
+static double share_of_right(pio_dtype weights) {
+    static question questions[MOST_QUESTIONS];
+    static pio_token_ids prompts[MOST_QUESTIONS];
+    static pio_answer answers[MOST_QUESTIONS];
+    pio_engine_options options = test_engine_options(false);
+    pio_error error = {0};
+    pio_speaker *speaker;
+    options.weights = weights;
+    options.max_sequences = 8;
+    if (pio_speaker_create(test_model_load(the_family.tiny, &options), &speaker, &error)) fail_msg("%s", error.text);
+    const int32_t n = read_questions(speaker, questions);
+    for (int32_t i = 0; i < n; i++) {
+        prompts[i] = questions[i].prompt;
+        answers[i] = (pio_answer){.sampling = pio_sampling_greedy()};
+    }
+    if (pio_speaker_run(speaker, prompts, answers, n, NULL, NULL, &error)) fail_msg("%s", error.text);
+    const double share = 100.0 * n_right(questions, answers, n) / n;
+    print_message("%s: %.1f%% of %d questions\n", pio_dtype_name(weights), share, n);
+    for (int32_t i = 0; i < n; i++) {
+        pio_answer_free(&answers[i]);
+        free(questions[i].prompt.items);
+        json_decref(questions[i].line);
+    }
+    pio_speaker_destroy(speaker);
+    return share;
+}
+
+static void the_bundled_checkpoint_answers(void **state) {
+    (void)state;
+    const double exact = share_of_right(PIO_DTYPE_BF16);
+    assert_true(exact >= 95);
+    assert_true(share_of_right(PIO_DTYPE_Q8) >= exact - 2);
+    assert_true(share_of_right(PIO_DTYPE_Q4) >= exact - 2);
+}
+
+int main(int argc, char **argv) {
+    static char titles[2 * TEST_MOST_GOLDEN][TEST_PATH_BYTES];
+    struct CMUnitTest tests[2 * TEST_MOST_GOLDEN + 1];
+    size_t n = 0;
+    if (!test_family_begin(argc, argv)) return 2;
+    tests[n++] = (struct CMUnitTest)cmocka_unit_test(the_bundled_checkpoint_answers);
+    for (int i = 0; i < the_family.n_golden; i++) {
+        const char *name = strrchr(the_family.golden[i], '/') + 1;
+        snprintf(titles[n], sizeof titles[n], "%s: logits_agree", name);
+        tests[n] = (struct CMUnitTest){titles[n], logits_agree, NULL, NULL, the_family.golden[i]};
+        n++;
+        snprintf(titles[n], sizeof titles[n], "%s: greedy_continuations_agree", name);
+        tests[n] = (struct CMUnitTest){titles[n], greedy_continuations_agree, NULL, NULL, the_family.golden[i]};
         n++;
     }
-    if (cases) closedir(cases);
-    if (n < 3) {
-        fprintf(stderr, "%s/golden holds %d checkpoints, not 3: the data is missing\n", PIO_TEST_DATA, n);
-        return 1;
-    }
-    return _cmocka_run_group_tests("golden", tests, 2 * (size_t)n, NULL, NULL);
+    return _cmocka_run_group_tests("accuracy", tests, n, NULL, NULL);
 }

@@ -1,5 +1,6 @@
-/* The engine gives a request the same answer whatever runs beside it, however its prompt is cut, and whatever an
- * earlier one left in the cache; and every end of an answer is the one that was asked for. */
+/* usage: model_integration MODEL. The engine gives a request the same answer whatever runs beside it, however its
+ * prompt is cut, and whatever an earlier one left in the cache; and every end of an answer is the one that was asked
+ * for. */
 #include "tests/support/test.h"
 
 #include <stdlib.h>
@@ -7,6 +8,7 @@
 
 #include "engine/step.h"
 #include "tests/support/engine.h"
+#include "tests/support/family.h"
 
 enum { N_PROMPTS = 10, MOST_PROMPT = 160, N_NEW = 16 };
 
@@ -27,7 +29,7 @@ static void make_prompts(test_random *random, const pio_model *model, prompts *p
 
 /* One prompt after another; they begin differently, so nothing in the cache serves a second one. */
 static void answer_alone(const pio_engine_options *options, const prompts *p, test_answer *answers) {
-    pio_engine *engine = test_engine_open(TEST_TINY, options);
+    pio_engine *engine = test_engine_open(the_family.tiny, options);
     for (int i = 0; i < N_PROMPTS; i++) {
         test_answer_begin(&answers[i], p->ids[i], p->n[i], N_NEW);
         test_answers_run(engine, &answers[i], 1);
@@ -49,14 +51,14 @@ static void a_batch_in_float32_answers_as_each_prompt_alone(void **state) {
     test_random random = test_random_begin("a_batch_in_float32_answers_as_each_prompt_alone");
     pio_engine_options options = test_engine_options(true);
     options.context = 256;
-    pio_model *model = test_model_load(TEST_TINY, &options);
+    pio_model *model = test_model_load(the_family.tiny, &options);
     make_prompts(&random, model, &p);
     pio_model_close(model);
     answer_alone(&options, &p, alone);
     for (size_t i = 0; i < PIO_COUNT(shapes); i++) {
         options.max_sequences = shapes[i].n_sequences;
         options.chunk = shapes[i].chunk;
-        pio_engine *engine = test_engine_open(TEST_TINY, &options);
+        pio_engine *engine = test_engine_open(the_family.tiny, &options);
         for (int k = 0; k < N_PROMPTS; k++) test_answer_begin(&together[k], p.ids[k], p.n[k], N_NEW);
         test_answers_run(engine, together, N_PROMPTS);
         for (int k = 0; k < N_PROMPTS; k++) test_answers_equal(&together[k], &alone[k]);
@@ -87,7 +89,7 @@ static void a_batch_in_the_default_arithmetic_takes_the_best_tokens(void **state
     test_random random = test_random_begin("a_batch_in_the_default_arithmetic_takes_the_best_tokens");
     pio_engine_options options = test_engine_options(true);
     options.context = 256;
-    pio_model *exact = test_model_load(TEST_TINY, &options);
+    pio_model *exact = test_model_load(the_family.tiny, &options);
     const int32_t vocab = exact->config.common.vocab_size;
     float *logits = malloc(sizeof *logits * (size_t)vocab * (MOST_PROMPT + N_NEW));
     assert_non_null(logits);
@@ -96,7 +98,7 @@ static void a_batch_in_the_default_arithmetic_takes_the_best_tokens(void **state
     double most = 0;
     for (size_t i = 0; i < PIO_COUNT(n_sequences); i++) {
         options.max_sequences = n_sequences[i];
-        pio_engine *engine = test_engine_open(TEST_TINY, &options);
+        pio_engine *engine = test_engine_open(the_family.tiny, &options);
         for (int k = 0; k < N_PROMPTS; k++) test_answer_begin(&together[k], p.ids[k], p.n[k], N_NEW);
         test_answers_run(engine, together, N_PROMPTS);
         for (int k = 0; k < N_PROMPTS; k++) {
@@ -125,7 +127,7 @@ static void a_seed_draws_the_same_tokens_alone_and_in_a_batch(void **state) {
     pio_engine_options options = test_engine_options(true);
     options.context = 256;
     options.max_sequences = 8;
-    pio_engine *engine = test_engine_open(TEST_TINY, &options);
+    pio_engine *engine = test_engine_open(the_family.tiny, &options);
     make_prompts(&random, pio_engine_model(engine), &p);
     for (int k = 0; k < N_PROMPTS; k++) {
         pio_sampling sampling = {.temperature = 2, .top_p = 1, .repetition_penalty = 1};
@@ -139,7 +141,7 @@ static void a_seed_draws_the_same_tokens_alone_and_in_a_batch(void **state) {
         together[k].request.sampling = sampling;
     }
     pio_engine_destroy(engine);
-    engine = test_engine_open(TEST_TINY, &options);
+    engine = test_engine_open(the_family.tiny, &options);
     test_answers_run(engine, together, N_PROMPTS);
     for (int k = 0; k < N_PROMPTS; k++) test_answers_equal(&together[k], &alone[k]);
     /* Another seed draws others: at temperature 2 of 512 tokens, 16 equal ones do not happen by chance. */
@@ -161,7 +163,7 @@ static void a_prompt_in_pieces_has_the_same_logits(void **state) {
     options.chunk = N;
     options.context = N;
     int32_t ids[N];
-    pio_model *model = test_model_load(TEST_TINY, &options);
+    pio_model *model = test_model_load(the_family.tiny, &options);
     const size_t n_logits = (size_t)model->config.common.vocab_size * N;
     float *at_once = malloc(sizeof *at_once * n_logits), *in_pieces = malloc(sizeof *in_pieces * n_logits);
     assert_true(at_once && in_pieces);
@@ -170,7 +172,7 @@ static void a_prompt_in_pieces_has_the_same_logits(void **state) {
     pio_model_close(model);
     for (size_t i = 0; i < PIO_COUNT(steps); i++) {
         options.chunk = steps[i];
-        model = test_model_load(TEST_TINY, &options);
+        model = test_model_load(the_family.tiny, &options);
         test_model_logits(model, ids, N, steps[i], in_pieces);
         double nmse = test_nmse(in_pieces, at_once, n_logits);
         print_message("pieces of %d: NMSE %.2g\n", steps[i], nmse);
@@ -190,7 +192,7 @@ static void a_second_turn_uses_the_pages_of_the_first(void **state) {
     test_random random = test_random_begin("a_second_turn_uses_the_pages_of_the_first");
     pio_engine_options options = test_engine_options(true);
     options.context = 512;
-    pio_engine *engine = test_engine_open(TEST_TINY, &options);
+    pio_engine *engine = test_engine_open(the_family.tiny, &options);
     const int32_t page = pio_engine_model(engine)->spec.page_tokens;
     int32_t ids[MOST];
     test_random_ids(&random, pio_engine_model(engine), ids, MOST);
@@ -203,7 +205,7 @@ static void a_second_turn_uses_the_pages_of_the_first(void **state) {
     /* The last token that was drawn was never fed, so the cache ends before it. */
     assert_int_equal(second.request.n_reused, (FIRST + N_NEW - 1) / page * page);
     pio_engine_destroy(engine);
-    engine = test_engine_open(TEST_TINY, &options);
+    engine = test_engine_open(the_family.tiny, &options);
     test_answer_begin(&fresh, ids, MOST, N_NEW);
     test_answers_run(engine, &fresh, 1);
     assert_int_equal(fresh.request.n_reused, 0);
@@ -226,8 +228,8 @@ static void equal_beginnings_side_by_side_leave_no_wrong_pages(void **state) {
     pio_engine_options options = test_engine_options(true);
     options.context = 6 * PAGE; /* some to spare: old pages are found, and taken for something else */
     options.max_sequences = 2;
-    pio_engine *engine = test_engine_open(TEST_TINY, &options);
-    pio_model *fresh = test_model_load(TEST_TINY, &options);
+    pio_engine *engine = test_engine_open(the_family.tiny, &options);
+    pio_model *fresh = test_model_load(the_family.tiny, &options);
     const int32_t vocab = fresh->config.common.vocab_size;
     float *logits = malloc(sizeof *logits * (size_t)vocab * (N_PROMPT + N));
     int32_t ids[2][N_PROMPT + N], n_reused = 0;
@@ -270,19 +272,19 @@ static void a_small_cache_serves_many_requests(void **state) {
     test_random random = test_random_begin("a_small_cache_serves_many_requests");
     pio_engine_options options = test_engine_options(true);
     options.context = CONTEXT;
-    pio_engine *engine = test_engine_open(TEST_TINY, &options);
+    pio_engine *engine = test_engine_open(the_family.tiny, &options);
     int32_t n[KEPT];
     for (int i = 0; i < KEPT; i++) {
         n[i] = 1 + (int32_t)test_random_below(&random, MOST);
         test_random_ids(&random, pio_engine_model(engine), ids[i], n[i]);
-        pio_engine *own = test_engine_open(TEST_TINY, &options);
+        pio_engine *own = test_engine_open(the_family.tiny, &options);
         test_answer_begin(&alone[i], ids[i], n[i], 8);
         test_answers_run(own, &alone[i], 1);
         pio_engine_destroy(own);
     }
     pio_engine_destroy(engine);
     options.max_sequences = 4;
-    engine = test_engine_open(TEST_TINY, &options);
+    engine = test_engine_open(the_family.tiny, &options);
     int which[N_REQUESTS];
     for (int i = 0; i < N_REQUESTS; i++) {
         which[i] = (int)test_random_below(&random, KEPT);
@@ -317,20 +319,24 @@ static void wrong_prompts_are_refused_with_their_numbers(void **state) {
     int32_t ids[101] = {0};
     pio_engine_options options = test_engine_options(false);
     options.context = 100;
-    pio_engine *engine = test_engine_open(TEST_TINY, &options);
+    pio_engine *engine = test_engine_open(the_family.tiny, &options);
+    char past[32], vocabulary[32];
+    const int32_t vocab = pio_engine_model(engine)->config.common.vocab_size;
+    snprintf(past, sizeof past, "id %d at position 5", vocab);
+    snprintf(vocabulary, sizeof vocabulary, "vocabulary of %d", vocab);
     expect_refusal(engine, ids, 101, PIO_LIMIT, "101 tokens", "holds 100");
     expect_refusal(engine, ids, 0, PIO_INVALID_ARGUMENT, "empty", "at least one");
-    ids[5] = 512;
-    expect_refusal(engine, ids, 9, PIO_INVALID_ARGUMENT, "id 512 at position 5", "vocabulary of 512");
+    ids[5] = vocab;
+    expect_refusal(engine, ids, 9, PIO_INVALID_ARGUMENT, past, vocabulary);
     ids[5] = -1; /* inside the engine this would be a slot */
-    expect_refusal(engine, ids, 9, PIO_INVALID_ARGUMENT, "id -1 at position 5", "vocabulary of 512");
+    expect_refusal(engine, ids, 9, PIO_INVALID_ARGUMENT, "id -1 at position 5", vocabulary);
     pio_engine_destroy(engine);
 }
 
 static void wrong_sampling_is_refused_before_anything_runs(void **state) {
     (void)state;
     pio_engine_options options = test_engine_options(false);
-    pio_engine *engine = test_engine_open(TEST_TINY, &options);
+    pio_engine *engine = test_engine_open(the_family.tiny, &options);
     test_answer answer;
     pio_error error = {0};
     test_answer_begin(&answer, (const int32_t[]){1}, 1, 4);
@@ -360,7 +366,7 @@ static void answers_end_where_they_were_told_to(void **state) {
     test_random random = test_random_begin("answers_end_where_they_were_told_to");
     pio_engine_options options = test_engine_options(true);
     options.context = CONTEXT;
-    pio_engine *engine = test_engine_open(TEST_TINY, &options);
+    pio_engine *engine = test_engine_open(the_family.tiny, &options);
     int32_t ids[CONTEXT];
     begin_with_an_answer(&random, engine, ids, N, &whole);
     assert_int_equal(whole.request.finish, PIO_FINISH_LENGTH); /* max_tokens */
@@ -405,7 +411,7 @@ static void a_callback_ends_its_own_answer_and_no_other(void **state) {
     pio_engine_options options = test_engine_options(true);
     options.context = 256;
     options.max_sequences = 4;
-    pio_engine *engine = test_engine_open(TEST_TINY, &options);
+    pio_engine *engine = test_engine_open(the_family.tiny, &options);
     make_prompts(&random, pio_engine_model(engine), &p);
     for (int k = 0; k < N_PROMPTS; k++) {
         test_answer_begin(&all[k], p.ids[k], p.n[k], N_NEW);
@@ -442,7 +448,7 @@ static void cancelling_ends_what_runs_and_what_waits(void **state) {
     pio_engine_options options = test_engine_options(true);
     options.context = 256;
     options.max_sequences = 2;
-    pio_engine *engine = test_engine_open(TEST_TINY, &options);
+    pio_engine *engine = test_engine_open(the_family.tiny, &options);
     pio_request *requests[N];
     make_prompts(&random, pio_engine_model(engine), &p);
     for (int k = 0; k < N; k++) {
@@ -464,7 +470,8 @@ static void cancelling_ends_what_runs_and_what_waits(void **state) {
     pio_engine_destroy(engine);
 }
 
-int main(void) {
+int main(int argc, char **argv) {
+    if (!test_family_begin(argc, argv)) return 2;
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_batch_in_float32_answers_as_each_prompt_alone),
         cmocka_unit_test(a_batch_in_the_default_arithmetic_takes_the_best_tokens),

@@ -1,20 +1,22 @@
-/* Decoding allocates nothing; and while a device is opened, a model loaded and its first steps are run, every
- * allocation may fail and the answer is a sentence (a sanitizer's leak check sees what is left behind). */
+/* usage: model_memory MODEL. A model takes what its plan says; decoding allocates nothing; and while a device is
+ * opened, a model loaded and its first steps are run, every allocation may fail and the answer is a sentence (a
+ * sanitizer's leak check sees what is left behind). */
 #include "tests/support/test.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "engine/request.h"
 #include "engine/step.h"
 #include "tests/support/failing_memory.h"
+#include "tests/support/family.h"
 #include "tests/support/random.h"
 #include "tests/support/temp_dir.h"
 
-#define TINY PIO_SOURCE_DIR "/assets/tiny/qwen3_4b_instruct_2507"
-
-enum { PROMPT = 5 };
+enum { PROMPT = 5, CUT_LAYERS = 3, CUT_CONTEXT = 128 };
 
 static pio_status open_model(const char *directory, const pio_engine_options *options, pio_model **model,
                              pio_error *error) {
@@ -61,7 +63,7 @@ static void decoding_allocates_nothing(void **state) {
         pio_model *model;
         int32_t ids[PROMPT + STEPS];
         long before = atomic_load(&failing_memory_calls);
-        if (open_model(TINY, &options, &model, &error)) fail_msg("%s", error.text);
+        if (open_model(the_family.tiny, &options, &model, &error)) fail_msg("%s", error.text);
         assert_true(atomic_load(&failing_memory_calls) - before >
                     100); /* else the linker did not send the calls here */
         random_ids(&random, model, ids, PROMPT + STEPS);
@@ -100,7 +102,7 @@ static void answering_allocates_nothing(void **state) {
     pio_engine *engine;
     int32_t ids[PROMPT];
     watch w = {0};
-    if (open_model(TINY, &options, &model, &error)) fail_msg("%s", error.text);
+    if (open_model(the_family.tiny, &options, &model, &error)) fail_msg("%s", error.text);
     random_ids(&random, model, ids, PROMPT);
     assert_int_equal(pio_engine_create(model, &engine, &error), PIO_OK);
     pio_request request = {.prompt = ids,
@@ -116,6 +118,74 @@ static void answering_allocates_nothing(void **state) {
     assert_int_equal(w.n_tokens, TOKENS);
     assert_int_equal(w.newest - w.first, 0);
     pio_engine_destroy(engine);
+}
+
+/* ---- the plan ---- */
+
+/* Bytes that a line of the process's status counts. */
+static uint64_t status_bytes(const char *field) {
+    FILE *file = fopen("/proc/self/status", "r");
+    char line[256];
+    unsigned long long kib = 0;
+    while (file && fgets(line, sizeof line, file))
+        if (!strncmp(line, field, strlen(field))) kib = strtoull(line + strlen(field), NULL, 10);
+    if (file) fclose(file);
+    return kib * 1024;
+}
+
+/* Published shapes with as many layers as show every kind. */
+static char *cut_model(void) {
+    char *directory = temp_dir_make();
+    json_t *config = json_load_file("config.json", 0, NULL);
+    assert_non_null(config);
+    json_t *text = json_object_get(config, "text_config");
+    json_object_set_new(text ? text : config, "num_hidden_layers", json_integer(CUT_LAYERS));
+    assert_int_equal(json_dump_file(config, temp_dir_path(directory, "config.json"), 0), 0);
+    json_decref(config);
+    return directory;
+}
+
+/* Runs in a process of its own: loads, prefills a chunk, decodes. Its answer is the exit code. */
+static int peak_is_as_planned(const char *directory) {
+    const pio_engine_options options = {.backend = PIO_BACKEND_CPU,
+                                        .device = PIO_AUTO,
+                                        .n_threads = 2,
+                                        .weights = PIO_DTYPE_Q4,
+                                        .context = CUT_CONTEXT,
+                                        .dummy_weights = true};
+    enum { PREFILL = CUT_CONTEXT - 2 };
+    static int32_t ids[CUT_CONTEXT];
+    pio_error error = {0};
+    pio_model *model;
+    const uint64_t before = status_bytes("VmRSS:");
+    if (open_model(directory, &options, &model, &error)) {
+        fprintf(stderr, "%s\n", error.text);
+        return 1;
+    }
+    if (step(model, ids, PREFILL, 0, &error)) return 1; /* fills the cache, but for what the step below adds */
+    for (int32_t at = PREFILL; at < CUT_CONTEXT; at++)
+        if (step(model, ids, 1, at, &error)) return 1;
+    const double peak = (double)(status_bytes("VmHWM:") - before);
+    const double planned = (double)model->memory_plan.total;
+    printf("peak %.1f MB, planned %.1f MB: %+.2f%%\n", peak / 1e6, planned / 1e6, 100 * (peak / planned - 1));
+    fflush(stdout);
+    pio_model_close(model);
+    return peak > 0.95 * planned && peak < 1.05 * planned ? 0 : 1;
+}
+
+static void a_model_takes_what_its_plan_says(void **state) {
+    (void)state;
+#ifdef __SANITIZE_ADDRESS__
+    skip(); /* shadow and red zones */
+#endif
+    char *directory = cut_model();
+    fflush(NULL);
+    const pid_t child = fork();
+    if (!child) _exit(peak_is_as_planned(directory));
+    int status = -1;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+    temp_dir_remove(directory);
 }
 
 /* ---- failures ---- */
@@ -186,20 +256,14 @@ static void fail_all(const char *directory, const pio_engine_options *options, l
 
 static void every_failure_of_a_small_model_is_a_status(void **state) {
     (void)state;
-    static const char config[] =
-        "{\"model_type\": \"qwen3\", \"vocab_size\": 64, \"hidden_size\": 64, \"intermediate_size\": 96, "
-        "\"num_hidden_layers\": 1, \"num_attention_heads\": 2, \"num_key_value_heads\": 1, \"head_dim\": 32, "
-        "\"max_position_embeddings\": 256, \"tie_word_embeddings\": true, \"rope_theta\": 1000000}";
-    char *directory = temp_dir_make();
-    temp_dir_write(directory, "config.json", config, sizeof config - 1);
     const pio_engine_options options = {.backend = PIO_BACKEND_CPU,
                                         .device = PIO_AUTO,
                                         .n_threads = 2,
                                         .weights = PIO_DTYPE_Q8,
                                         .chunk = 2,
+                                        .context = 64,
                                         .dummy_weights = true};
-    fail_all(directory, &options, 0, 1);
-    temp_dir_remove(directory);
+    fail_all(the_family.golden[0], &options, 0, 1);
 }
 
 static void failures_of_a_checkpoint_are_a_status(void **state) {
@@ -208,13 +272,15 @@ static void failures_of_a_checkpoint_are_a_status(void **state) {
     const pio_engine_options options = {
         .backend = PIO_BACKEND_CPU, .device = PIO_AUTO, .n_threads = 2, .weights = PIO_DTYPE_Q4, .chunk = 2};
     enum { STRIDE = 29 };
-    fail_all(TINY, &options, (long)test_random_below(&random, STRIDE), STRIDE);
+    fail_all(the_family.tiny, &options, (long)test_random_below(&random, STRIDE), STRIDE);
 }
 
-int main(void) {
+int main(int argc, char **argv) {
+    if (!test_family_begin(argc, argv)) return 2;
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(decoding_allocates_nothing),
         cmocka_unit_test(answering_allocates_nothing),
+        cmocka_unit_test(a_model_takes_what_its_plan_says),
         cmocka_unit_test(every_failure_to_open_a_device_is_a_status),
         cmocka_unit_test(every_failure_of_a_small_model_is_a_status),
         cmocka_unit_test(failures_of_a_checkpoint_are_a_status),

@@ -1,0 +1,55 @@
+/* usage: model_performance MODEL. `bench` measures the model with every kind of weights and says so in numbers that can
+ * be true. How large they are is for `bench` on a quiet machine to say, not for a test. */
+#include "tests/support/test.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "tests/support/cli.h"
+#include "tests/support/family.h"
+
+static double number(json_t *object, const char *key) {
+    json_t *value = json_object_get(object, key);
+    if (!json_is_number(value)) fail_msg("there is no number '%s'", key);
+    return json_number_value(value);
+}
+
+static void check_report(json_t *report, const char *weights) {
+    json_t *results = json_object_get(report, "results"), *result, *ceilings = json_object_get(report, "ceilings");
+    size_t i;
+    bool prefill = false, decode = false;
+    assert_string_equal(json_string_value(json_object_get(report, "weights")), weights);
+    assert_true(number(ceilings, "read_bytes_per_s") > 1e8 && number(ceilings, "ops_per_s") > 1e8);
+    json_array_foreach(results, i, result) {
+        const char *test = json_string_value(json_object_get(result, "test"));
+        assert_non_null(test);
+        prefill |= !strcmp(test, "prefill");
+        decode |= !strcmp(test, "decode");
+        assert_true(number(result, "tokens") > 0 && number(result, "tokens_per_s") > 0);
+        assert_true(number(result, "fraction") > 0 && isfinite(number(result, "fraction")));
+    }
+    assert_true(prefill && decode);
+}
+
+static void bench_measures(void **state) {
+    const char *weights = *state;
+    cli_result r = CLI("bench", the_family.tiny, "--weights", weights, "--tokens", "32", "--context", "64", "--repeats",
+                       "1", "--json");
+    json_error_t error;
+    CLI_EXPECT(&r, CLI_DONE, NULL);
+    json_t *report = json_loads(r.out, 0, &error);
+    if (!report) fail_msg("%s in %s", error.text, r.out);
+    check_report(report, weights);
+    json_decref(report);
+    cli_free(&r);
+}
+
+int main(int argc, char **argv) {
+    const struct CMUnitTest tests[] = {
+        {"bench_measures bf16", bench_measures, NULL, NULL, "bf16"},
+        {"bench_measures q8", bench_measures, NULL, NULL, "q8"},
+        {"bench_measures q4", bench_measures, NULL, NULL, "q4"},
+    };
+    if (!test_family_begin(argc, argv)) return 2;
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
