@@ -245,7 +245,7 @@ void pio_case_output_in_place(pio_case_builder *b, int out, int in) {
 
 /* ---- the step ---- */
 
-enum { COUNTS, IDS, POSITIONS, CACHE_ROWS, SEQUENCES, PAGES, OUT_ROWS, DRAWS };
+enum { COUNTS, IDS, POSITIONS, CACHE_ROWS, SEQUENCES, PAGES, OUT_ROWS, DRAWS, TAPS, PICTURE_ROWS };
 
 static void *step_part(pio_case_builder *b, int part, int64_t bytes) {
     int block = case_block_add(b, CASE_WORDS, bytes);
@@ -281,7 +281,7 @@ void pio_case_step(pio_case_builder *b, const pio_case_sequence *sequences, int 
             int32_t at = s->context + t;
             cache_rows[row] = pages[page + at / page_tokens] * page_tokens + at % page_tokens;
             ids[row] = 0;
-            for (int axis = 0; axis < 3; axis++) positions[3 * row + axis] = at;
+            for (int axis = 0; axis < 3; axis++) positions[3 * row + axis] = axis ? at / 2 + axis : at;
         }
         page += PIO_CEIL_DIV(s->context + s->n_rows, page_tokens);
     }
@@ -303,4 +303,20 @@ pio_step_draw *pio_case_draws(pio_case_builder *b, int32_t bound, int32_t live) 
     for (int32_t i = 0; i < bound; i++) draws[i].slot = -1;
     ((pio_step_counts *)b->blocks[b->step_blocks[COUNTS]].reference.data)->n_outs = live;
     return draws;
+}
+
+pio_step_taps *pio_case_taps(pio_case_builder *b, int32_t bound) {
+    return step_part(b, TAPS, (int64_t)sizeof(pio_step_taps) * bound);
+}
+
+void pio_case_picture_rows(pio_case_builder *b, int32_t bound, int32_t live, int32_t cols) {
+    step_part(b, PICTURE_ROWS, (int64_t)sizeof(pio_u64) * bound);
+    for (int32_t t = 0; t < live; t++) {
+        if (t % 3 == 2) continue;
+        int block = case_block_add(b, CASE_WORDS, (int64_t)sizeof(float) * cols);
+        b->blocks[block].parent = b->step_blocks[PICTURE_ROWS];
+        b->blocks[block].parent_at = (int64_t)sizeof(pio_u64) * t;
+        float *row = (float *)b->blocks[block].reference.data;
+        for (int32_t i = 0; i < cols; i++) row[i] = pio_case_gaussian(b);
+    }
 }

@@ -54,6 +54,10 @@ void pio_case_step(pio_case_builder *builder, const pio_case_sequence *sequences
 int32_t *pio_case_ids(pio_case_builder *builder);
 int32_t *pio_case_out_rows(pio_case_builder *builder, int32_t bound, int32_t live);
 pio_step_draw *pio_case_draws(pio_case_builder *builder, int32_t bound, int32_t live);
+/* The taps [bound] of a step's patches, zeroed. */
+pio_step_taps *pio_case_taps(pio_case_builder *builder, int32_t bound);
+/* Two of three live token rows, from the first on, stand for a picture's row: `cols` random numbers each. */
+void pio_case_picture_rows(pio_case_builder *builder, int32_t bound, int32_t live, int32_t cols);
 /* Zeroed bytes whose address stands at byte `at` of the words of operand `in`. */
 void *pio_case_linked(pio_case_builder *builder, int in, int64_t at, int64_t bytes);
 

@@ -12,6 +12,7 @@
 #include "kernels/probe/probe.h"
 #include "kernels/rope/rope.h"
 #include "kernels/sample/sample.h"
+#include "kernels/vision/vision.h"
 
 #define PIO_OP(NAME, family, op, stored, in_place)                                                                     \
     void pio_##op##_bind(const pio_call *call, void *args);                                                            \

@@ -35,7 +35,8 @@ typedef struct pio_attrs {
     int32_t page_tokens; /* tokens a cache page */
     int32_t page_rows;   /* rows of the whole cache: pages x page_tokens, for checks */
     int32_t flags;       /* the op's own bits */
-    int32_t reserved[3];
+    int32_t column;      /* the first of those that the op reads */
+    int32_t reserved[2];
 } pio_attrs;
 
 /* One operand of a call. Activations are [rows, cols], row-major, `stride` bytes apart, in `encoding`; a row in an

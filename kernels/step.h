@@ -25,6 +25,12 @@ PIO_ARGS(pio_step_draw) {
     pio_i32 reserved;
 };
 
+/* Where a patch stands in the table of positions: four of its rows and their shares. */
+PIO_ARGS(pio_step_taps) {
+    pio_i32 row[4];
+    pio_f32 share[4];
+};
+
 /* Counts at the head of the block. */
 PIO_ARGS(pio_step_counts) {
     pio_i32 n_tokens, n_sequences, n_outs;
@@ -36,14 +42,16 @@ PIO_ARGS(pio_step_counts) {
 #ifndef PIO_GLSL
 /* Where the parts of the block lie. Token rows are bounded by max_tokens, and so on. */
 typedef struct pio_step_addresses {
-    pio_u64 counts;     /* pio_step_counts */
-    pio_u64 ids;        /* i32 [max_tokens]: >= 0 a token id, else -1 - slot: the slot's last drawn token */
-    pio_u64 positions;  /* i32 [max_tokens, 3]: rotary positions (time, height, width), equal for text */
-    pio_u64 cache_rows; /* i32 [max_tokens]: page * page_tokens + row in the page, where the token's K and V go */
-    pio_u64 sequences;  /* pio_step_sequence [max_sequences] */
-    pio_u64 pages;      /* i32 [max_pages]: physical page numbers, sequence after sequence */
-    pio_u64 out_rows;   /* i32 [max_outs]: token rows whose logits are wanted */
-    pio_u64 draws;      /* pio_step_draw [max_outs], beside out_rows */
+    pio_u64 counts;       /* pio_step_counts */
+    pio_u64 ids;          /* i32 [max_tokens]: >= 0 a token id, else -1 - slot: the slot's last drawn token */
+    pio_u64 positions;    /* i32 [max_tokens, 3]: rotary positions (time, height, width), equal for text */
+    pio_u64 cache_rows;   /* i32 [max_tokens]: page * page_tokens + row in the page, where the token's K and V go */
+    pio_u64 sequences;    /* pio_step_sequence [max_sequences] */
+    pio_u64 pages;        /* i32 [max_pages]: physical page numbers, sequence after sequence */
+    pio_u64 out_rows;     /* i32 [max_outs]: token rows whose logits are wanted */
+    pio_u64 draws;        /* pio_step_draw [max_outs], beside out_rows */
+    pio_u64 taps;         /* pio_step_taps [max_patches]; 0: no vision step */
+    pio_u64 picture_rows; /* u64 [max_tokens]: the address of the picture row that a token stands for, 0: none */
 } pio_step_addresses;
 #endif
 

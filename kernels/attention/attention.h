@@ -3,13 +3,16 @@
  *   y[t, h] = sum over c of softmax(scale * q[t, h] . k[c, h / group]) v[c, h / group]
  *
  * q and y are float32 [T, heads x head_dim]. Row r of a sequence (row first_row + r of the step) sees the cache rows
- * 0 .. context + r of its sequence; its own K and V have been appended before. Physical page p of the sequence's page i
- * stands at step.pages[first_page + i]. Rows of the step that belong to no sequence are not written. Layouts of the
- * cache are those of kernels/kv_cache/kv_cache.h. */
+ * 0 .. context + r of its sequence; its own K and V have been appended before. With PIO_ATTENTION_FULL in attrs.flags
+ * every row sees all rows of its sequence, the later ones too: attention within a picture. Physical page p of the
+ * sequence's page i stands at step.pages[first_page + i]. Rows of the step that belong to no sequence are not written.
+ * Layouts of the cache are those of kernels/kv_cache/kv_cache.h. */
 #ifndef PIO_KERNELS_ATTENTION_ATTENTION_H
 #define PIO_KERNELS_ATTENTION_ATTENTION_H
 
 #include "kernels/dialect/args.h"
+
+#define PIO_ATTENTION_FULL 1
 
 PIO_ARGS(pio_attention_args) {
     pio_u64 q, y; /* rows q_stride and y_stride bytes apart */
@@ -24,6 +27,7 @@ PIO_ARGS(pio_attention_args) {
     pio_i32 n_parts; /* pieces that a step's work is cut into where it has few items */
     pio_i32 phase;   /* 0: attention; 1: combines the partial results */
     pio_f32 scale;
+    pio_i32 flags;
 };
 
 #ifndef PIO_GLSL

@@ -10,6 +10,7 @@ typedef struct attention_case {
     int32_t padding; /* rows of the bound past the live ones */
     int32_t n_heads, n_kv_heads, head_dim, page_tokens;
     float q_scale;
+    int32_t flags;
 } attention_case;
 
 static const attention_case cases[] = {
@@ -24,6 +25,10 @@ static const attention_case cases[] = {
     {"head size 80, group of 5, pages of 128", {{100, 29}, {0, 3}}, 2, 0, 10, 2, 80, 128, 1.0f},
     {"head size 256, group of 20", {{130, 12}, {63, 1}}, 2, 3, 20, 1, 256, 64, 1.0f},
     {"large scores", {{200, 9}, {0, 40}}, 2, 15, 8, 2, 128, 64, 12.0f},
+    {"pictures, head size 64", {{0, 100}, {0, 4}, {0, 300}}, 3, 9, 4, 4, 64, 64, 1.0f, PIO_ATTENTION_FULL},
+    {"pictures, head size 80", {{0, 64}, {0, 131}}, 2, 0, 3, 3, 80, 64, 1.0f, PIO_ATTENTION_FULL},
+    {"pictures, head size 16", {{0, 37}, {0, 1}, {0, 97}}, 3, 5, 4, 4, 16, 64, 1.0f, PIO_ATTENTION_FULL},
+    {"one picture, large scores", {{0, 500}}, 1, 0, 2, 2, 64, 64, 12.0f, PIO_ATTENTION_FULL},
 };
 
 bool pio_attention_case(pio_case_builder *builder, int index) {
@@ -39,6 +44,7 @@ bool pio_attention_case(pio_case_builder *builder, int index) {
     pio_case_name(builder, "%s", c->name);
     if (row->features & PIO_CPU_AVX512BF16)
         pio_case_tolerance(builder, c->q_scale > 1.0f ? 5e-4 : 2e-5, "q and the weights are rounded to bf16");
+    attrs->flags = c->flags;
     attrs->n_heads = c->n_heads;
     attrs->n_kv_heads = c->n_kv_heads;
     attrs->head_dim = c->head_dim;

@@ -69,6 +69,11 @@ static inline int32_t att_n_tiles(const att_walk *walk, const pio_step_sequence 
     return (int32_t)PIO_CEIL_DIV((int64_t)sequence->n_rows * walk->group, (int64_t)ATT_TILE_ROWS);
 }
 
+/* The last row of the step's own that row r of the sequence sees. */
+static inline int32_t att_last_seen(const pio_attention_args *a, const pio_step_sequence *sequence, int32_t r) {
+    return a->flags & PIO_ATTENTION_FULL ? sequence->n_rows - 1 : r;
+}
+
 /* Fills the item's rows and keys from walk->s and walk->tile. */
 static inline void att_walk_tile(att_walk *walk) {
     const pio_step_sequence *sequence = PIO_AT(const pio_step_sequence, walk->a->sequences) + walk->s;
@@ -76,7 +81,8 @@ static inline void att_walk_tile(att_walk *walk) {
     item->sequence = sequence;
     item->first = walk->tile * ATT_TILE_ROWS;
     item->n_rows = PIO_MIN(ATT_TILE_ROWS, sequence->n_rows * walk->group - item->first);
-    item->n_keys = sequence->context + (item->first + item->n_rows - 1) / walk->group + 1;
+    item->n_keys =
+        sequence->context + att_last_seen(walk->a, sequence, (item->first + item->n_rows - 1) / walk->group) + 1;
     uint64_t cost = (uint64_t)item->n_keys * (uint64_t)(item->n_rows + ATT_COST_OF_KEY);
     int32_t n_parts = walk->part_cost ? (int32_t)PIO_CEIL_DIV(cost, walk->part_cost) : 1;
     item->part_keys = PIO_ROUND_UP(PIO_CEIL_DIV(item->n_keys, n_parts), walk->a->page_tokens);

@@ -18,6 +18,7 @@ void pio_attention_bind(const pio_call *call, void *args) {
         .head_dim = call->attrs.head_dim,
         .page_tokens = call->attrs.page_tokens,
         .scale = call->attrs.scale,
+        .flags = call->attrs.flags,
     };
 }
 
@@ -62,9 +63,10 @@ void pio_attention_ref(const void *args, pio_worker *worker) {
             uint64_t row = (uint64_t)(sequences[s].first_row + r);
             const float *q = PIO_AT(const float, a->q + row * (uint64_t)a->q_stride);
             float *y = PIO_AT(float, a->y + row * (uint64_t)a->y_stride);
+            int32_t last = a->flags & PIO_ATTENTION_FULL ? sequences[s].n_rows - 1 : r;
             for (int32_t h = 0; h < a->n_heads; h++)
-                attend(a, &sequences[s], h / group, sequences[s].context + r + 1, q + (size_t)h * (size_t)a->head_dim,
-                       y + (size_t)h * (size_t)a->head_dim, worker->scratch);
+                attend(a, &sequences[s], h / group, sequences[s].context + last + 1,
+                       q + (size_t)h * (size_t)a->head_dim, y + (size_t)h * (size_t)a->head_dim, worker->scratch);
         }
     }
 }

@@ -126,9 +126,11 @@ static void att_block_weights(const pio_attention_args *a, const att_item *item,
     for (int32_t first = 0; first < item->n_rows; first += ATT_PANEL) {
         int32_t n_rows = PIO_MIN(ATT_PANEL, item->n_rows - first), visible[ATT_PANEL];
         uintptr_t fetched = first ? 0 : (uintptr_t)ahead->k;
-        bool all = block->n_keys == ATT_KEYS && seen + (item->first + first) / group >= ATT_KEYS;
+        bool all = block->n_keys == ATT_KEYS &&
+                   seen + att_last_seen(a, item->sequence, (item->first + first) / group) >= ATT_KEYS;
         for (int32_t r = 0; !all && r < n_rows; r++)
-            visible[r] = PIO_MAX(0, PIO_MIN(block->n_keys, seen + (item->first + first + r) / group));
+            visible[r] = PIO_MAX(
+                0, PIO_MIN(block->n_keys, seen + att_last_seen(a, item->sequence, (item->first + first + r) / group)));
         att_scores(m->q + (size_t)first * (size_t)n, n_rows, block->k, block->n_keys, n, m->s, fetched);
         att_ends ends = {m->ends.largest + first, m->ends.total + (size_t)first * ATT_LANES, m->ends.shrink + first};
         bool rose = att_weights(m->s, n_rows, all ? NULL : visible, ends, fetched, n,

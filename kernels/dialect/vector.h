@@ -35,6 +35,19 @@ static PIO_ALWAYS_INLINE float pio_lanes_sum(const pio_lanes *lanes) {
     return (b[0] + b[2]) + (b[1] + b[3]);
 }
 
+static PIO_ALWAYS_INLINE float pio_sum(const float *x, int32_t n) {
+    pio_lanes sums = {0};
+    float rest = 0;
+    int32_t i = 0;
+    for (; i + PIO_LANES <= n; i += PIO_LANES) {
+        pio_lanes v;
+        memcpy(&v, x + i, sizeof v);
+        sums += v;
+    }
+    for (; i < n; i++) rest += x[i];
+    return pio_lanes_sum(&sums) + rest;
+}
+
 static PIO_ALWAYS_INLINE float pio_sum_of_squares(const float *x, int32_t n) {
     pio_lanes sums = {0};
     float rest = 0;

@@ -1,4 +1,4 @@
-/* ADD, SWIGLU and CONVERT: one pass over rows. */
+/* ADD, SWIGLU, GELU and CONVERT: one pass over rows. */
 #ifndef PIO_KERNELS_ELEMENTWISE_ELEMENTWISE_H
 #define PIO_KERNELS_ELEMENTWISE_ELEMENTWISE_H
 
@@ -26,6 +26,19 @@ PIO_ARGS(pio_swiglu_args) {
     pio_i32 encoding; /* pio_encoding of y */
 };
 
+#define PIO_GELU_ERF 1 /* attrs.flags: the exact form */
+
+/* y = x Phi(x), Phi the normal distribution (Hendrycks and Gimpel 2016): exactly, x (1 + erf(x / sqrt 2)) / 2, or
+ * x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))) / 2; x float32 [rows, cols] -> y in float32, bf16 or s8. */
+PIO_ARGS(pio_gelu_args) {
+    pio_u64 x, y;
+    pio_u64 live;
+    pio_i32 rows, cols;
+    pio_i32 x_stride, y_stride;
+    pio_i32 encoding; /* pio_encoding of y */
+    pio_i32 flags;
+};
+
 /* y = x in another encoding (kernels/dtype/encoding.h); x float32 [rows, cols]. */
 PIO_ARGS(pio_convert_args) {
     pio_u64 x, y;
@@ -42,6 +55,7 @@ struct pio_call;
 
 /* A row of y fits the worker's scratch. */
 bool pio_swiglu_match(const struct pio_call *call);
+bool pio_gelu_match(const struct pio_call *call);
 #endif
 
 #endif

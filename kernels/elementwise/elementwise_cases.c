@@ -31,6 +31,18 @@ bool pio_swiglu_case(pio_case_builder *b, int index) {
     return true;
 }
 
+bool pio_gelu_case(pio_case_builder *b, int index) {
+    const int shape = index / 2;
+    if ((size_t)shape >= PIO_COUNT(shapes)) return false;
+    pio_case_name(b, "%d of %d rows of %d, %s", shapes[shape].live, shapes[shape].bound, shapes[shape].cols,
+                  index % 2 ? "exact" : "by tanh");
+    pio_case_call(b)->attrs.flags = index % 2 ? PIO_GELU_ERF : 0;
+    pio_case_acts(b, 0, shapes[shape].bound, shapes[shape].live, shapes[shape].cols, shapes[shape].scale);
+    pio_case_output(b, 0, shapes[shape].bound, shapes[shape].live, shapes[shape].cols);
+    pio_case_tolerance(b, 1e-12, "an exponential within 2 units in the last place, a tail within 1.5e-7");
+    return true;
+}
+
 bool pio_convert_case(pio_case_builder *b, int index) {
     const int shape = index / 2;
     if ((size_t)shape >= PIO_COUNT(shapes)) return false;

@@ -54,6 +54,35 @@ void pio_swiglu_ref(const void *args, pio_worker *worker) {
     }
 }
 
+bool pio_gelu_match(const pio_call *call) {
+    return pio_swiglu_match(call);
+}
+
+void pio_gelu_bind(const pio_call *call, void *args) {
+    *(pio_gelu_args *)args = (pio_gelu_args){.x = call->in[0].address,
+                                             .y = call->out[0].address,
+                                             .live = call->in[0].live,
+                                             .rows = call->in[0].rows,
+                                             .cols = call->in[0].cols,
+                                             .x_stride = (pio_i32)call->in[0].stride,
+                                             .y_stride = (pio_i32)call->out[0].stride,
+                                             .encoding = (pio_i32)call->out[0].encoding,
+                                             .flags = call->attrs.flags};
+}
+
+void pio_gelu_ref(const void *args, pio_worker *worker) {
+    const pio_gelu_args *a = args;
+    for (pio_i32 t = worker->index; t < live_rows(a->live, a->rows); t += worker->n_workers) {
+        const float *x = ROW(const float, a->x, t, a->x_stride);
+        float *y = ROW(float, a->y, t, a->y_stride);
+        for (pio_i32 i = 0; i < a->cols; i++) {
+            const double v = x[i], u = a->flags & PIO_GELU_ERF ? erf(v * 0.70710678118654752)
+                                                               : tanh(0.79788456080286536 * (v + 0.044715 * v * v * v));
+            y[i] = (float)(0.5 * v * (1 + u));
+        }
+    }
+}
+
 void pio_convert_bind(const pio_call *call, void *args) {
     *(pio_convert_args *)args = (pio_convert_args){.x = call->in[0].address,
                                                    .y = call->out[0].address,

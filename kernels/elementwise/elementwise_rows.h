@@ -1,6 +1,6 @@
-/* The rows of ADD, SWIGLU and CONVERT, one source for all instruction sets: a file a set defines ISA(name) and includes
- * this. A tile is one row, for CONVERT a cut of one: few long rows are cut into columns, so that every worker has some,
- * and of many cuts a worker takes several at once, for the counter is a line that all of them fight for. */
+/* The rows of ADD, SWIGLU, GELU and CONVERT, one source for all instruction sets: a file a set defines ISA(name) and
+ * includes this. A tile is one row, for CONVERT a cut of one: few long rows are cut into columns, so that every worker
+ * has some, and of many cuts a worker takes several at once, for the counter is a line that all of them fight for. */
 #include "kernels/dialect/vector.h"
 #include "kernels/families.h"
 
@@ -41,6 +41,44 @@ void ISA(pio_swiglu)(const void *args, pio_worker *worker) {
         void *out = ROW(void, a->y, t, a->y_stride);
         float *y = a->encoding == PIO_ENC_F32 ? out : worker->scratch;
         swiglu(ROW(const float, a->gate_up, t, a->x_stride), 0, a->cols, a->cols, y);
+        if (y != out) pio_encode((pio_encoding)a->encoding, y, a->cols, out);
+    }
+}
+
+/* x / (1 + e^-2u): the half of 1 + tanh(u) is the logistic function of 2u. */
+static PIO_ALWAYS_INLINE void gelu_tanh(const float *x, pio_i32 n, float *y) {
+    for (pio_i32 i = 0; i < n; i++) {
+        const float v = x[i];
+        y[i] = v / (1.0f + pio_exp(-1.5957691216f * (v + 0.044715f * v * v * v)));
+    }
+}
+
+/* The tail of the error function is e^-z^2 times a polynomial in 1 / (1 + p z) (Abramowitz and Stegun 7.1.26), z =
+ * |x| / sqrt 2; it is wrong by at most 1.5e-7. */
+static PIO_ALWAYS_INLINE void gelu_erf(const float *x, pio_i32 n, float *y) {
+    for (pio_i32 i = 0; i < n; i++) {
+        const float v = x[i], z = 0.70710678f * (v < 0 ? -v : v), t = 1.0f / (1.0f + 0.3275911f * z);
+        float p = 1.061405429f;
+        p = p * t - 1.453152027f;
+        p = p * t + 1.421413741f;
+        p = p * t - 0.284496736f;
+        p = p * t + 0.254829592f;
+        const float tail = 0.5f * p * t * pio_exp(-z * z); /* of the distribution, beyond |x| */
+        y[i] = v * (v < 0 ? tail : 1.0f - tail);
+    }
+}
+
+void ISA(pio_gelu)(const void *args, pio_worker *worker) {
+    const pio_gelu_args *a = args;
+    const pio_i32 rows = live_rows(a->live, a->rows);
+    for (pio_i32 t; (t = pio_worker_take(worker)) < rows;) {
+        const float *x = ROW(const float, a->x, t, a->x_stride);
+        void *out = ROW(void, a->y, t, a->y_stride);
+        float *y = a->encoding == PIO_ENC_F32 ? out : worker->scratch;
+        if (a->flags & PIO_GELU_ERF)
+            gelu_erf(x, a->cols, y);
+        else
+            gelu_tanh(x, a->cols, y);
         if (y != out) pio_encode((pio_encoding)a->encoding, y, a->cols, out);
     }
 }

@@ -11,7 +11,7 @@
  * reference rounds it; cosine and sine are those of the rounded angle, taken in double, times scale. */
 PIO_ARGS(pio_rope_table_args) {
     pio_u64 frequencies; /* float32 [half] */
-    pio_u64 axes;        /* i32 [half]: which of a token's three positions; 0: always the first */
+    pio_u64 axes;        /* float32 [half]: which of a token's three positions; 0: always the first */
     pio_u64 positions;   /* i32 [rows, 3] */
     pio_u64 table;       /* float32 [rows, 2 half] */
     pio_u64 live;        /* i32: the live rows; 0: all */

@@ -5,13 +5,18 @@
 
 bool pio_rope_table_case(pio_case_builder *b, int index) {
     static const struct {
-        int32_t context, bound, live, half;
-    } cases[] = {{0, 1, 1, 64}, {30000, 9, 7, 64}, {5, 4, 4, 3}};
+        int32_t context, bound, live, half, axes;
+    } cases[] = {{0, 1, 1, 64, 0}, {30000, 9, 7, 64, 0}, {5, 4, 4, 3, 0}, {40, 9, 7, 64, 3}, {7, 5, 5, 32, 2}};
     if ((size_t)index >= PIO_COUNT(cases)) return false;
     const pio_case_sequence sequence = {cases[index].context, cases[index].live};
-    pio_case_name(b, "positions from %d, %d frequencies", cases[index].context, cases[index].half);
+    pio_case_name(b, "positions from %d, %d frequencies, %d axes", cases[index].context, cases[index].half,
+                  cases[index].axes);
     float *frequencies = pio_case_vector(b, 0, cases[index].half, 0, 0);
     for (int32_t i = 0; i < cases[index].half; i++) frequencies[i] = (float)pow(5e6, -(double)i / cases[index].half);
+    if (cases[index].axes) {
+        float *axes = pio_case_vector(b, 1, cases[index].half, 0, 0);
+        for (int32_t i = 0; i < cases[index].half; i++) axes[i] = (float)(2 - i % cases[index].axes);
+    }
     pio_case_call(b)->n_in = 2;
     pio_case_call(b)->attrs.scale = 1.0f;
     pio_case_step(b, &sequence, 1, cases[index].bound);

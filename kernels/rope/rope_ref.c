@@ -25,7 +25,7 @@ void pio_rope_table_ref(const void *args, pio_worker *worker) {
     for (pio_i32 t; (t = pio_worker_take(worker)) < rows;) {
         float *y = ROW(float, a->table, t, a->table_stride);
         for (pio_i32 i = 0; i < a->half; i++) {
-            const pio_i32 axis = a->axes ? PIO_AT(const pio_i32, a->axes)[i] : 0;
+            const pio_i32 axis = a->axes ? (pio_i32)PIO_AT(const float, a->axes)[i] : 0;
             const float angle =
                 (float)PIO_AT(const pio_i32, a->positions)[3 * t + axis] * PIO_AT(const float, a->frequencies)[i];
             y[i] = (float)(cos((double)angle) * a->scale);

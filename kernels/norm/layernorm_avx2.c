@@ -1,0 +1,2 @@
+#define NAME pio_layernorm_avx2
+#include "kernels/norm/layernorm_rows.h"
