@@ -10,7 +10,7 @@
 #include "kernels/linear/linear_finish_avx512.h"
 #include "kernels/linear/linear_q_avx512.h"
 
-enum { MAX_TOKENS = 8, Q4_AHEAD_BYTES = 4096 };
+enum { MAX_TOKENS = 8, AHEAD_BYTES = 128 };
 
 /* The activations of the call, as every panel reads them. */
 typedef struct acts {
@@ -19,7 +19,6 @@ typedef struct acts {
     int64_t scales_at;
     const int32_t *starts; /* [tokens][n_starts]: what the accumulators of a block (q8) or 32 columns (q4) start from */
     int32_t n_starts;
-    int32_t sub_bytes; /* of a panel, a 32 columns' share, rounded up */
 } acts;
 
 static PIO_ALWAYS_INLINE const int8_t *token(const acts *x, int t) {
@@ -34,18 +33,27 @@ static PIO_ALWAYS_INLINE __m512i start(const acts *x, int t, int32_t i) {
     return _mm512_set1_epi32(x->starts[t * x->n_starts + i]);
 }
 
-/* The lines to be read some time later are fetched in the order of memory, the next panel's scales included. */
-static PIO_ALWAYS_INLINE void prefetch(const uint8_t *ahead, const int line) {
-    _mm_prefetch((const char *)ahead + 64 * line, _MM_HINT_T0);
+/* Weights come at the memory's rate only as one stream that the processor recognises. So the scales and sub-scales at a
+ * panel's head are read once from front to back, which brings them into the caches, before the codes are; and of the
+ * codes, each line asks for the one AHEAD_BYTES on, which the processor's own prefetching has under way. Asking for
+ * lines further ahead, or for the head's while the codes pass, cost a sixth to a half of the rate. */
+static PIO_ALWAYS_INLINE void read_head(const uint8_t *panel, const pio_x16_panel *p) {
+    __m512i all = _mm512_setzero_si512();
+    for (uint64_t at = 0; at < p->codes_at; at += 64) all = _mm512_or_si512(all, _mm512_load_si512(panel + at));
+    __asm__ volatile("" ::"v"(all)); /* or the compiler leaves the reads out */
 }
 
-/* c[t][] += 32 columns. Nothing is fetched ahead: a line is used up so fast that the processor's own prefetching serves
- * best; asked for by instructions, lines came a sixth slower. */
+static PIO_ALWAYS_INLINE __m512i read_codes(const uint8_t *codes) {
+    _mm_prefetch((const char *)codes + AHEAD_BYTES, _MM_HINT_T0);
+    return _mm512_load_si512(codes);
+}
+
+/* c[t][] += 32 columns. */
 static PIO_ALWAYS_INLINE void q8_sub(const uint8_t *codes, const acts *x, int32_t column, const int T, const int chains,
                                      __m512i c[MAX_TOKENS][4]) {
     PIO_UNROLL(8)
     for (int g = 0; g < 8; g++) {
-        __m512i w = _mm512_load_si512(codes + 64 * g);
+        __m512i w = read_codes(codes + 64 * g);
         PIO_UNROLL(8)
         for (int t = 0; t < T; t++)
             c[t][g % chains] = _mm512_dpbusd_epi32(c[t][g % chains], w, pio_q_broadcast4(token(x, t) + column + 4 * g));
@@ -89,7 +97,7 @@ static PIO_ALWAYS_INLINE void q4_sub(const uint8_t *codes, const int8_t *subs, c
     for (int t = 0; t < T; t++) c[t] = start(x, t, s), d[t] = _mm512_setzero_si512();
     PIO_UNROLL(4)
     for (int v = 0; v < 4; v++) {
-        __m512i pair = _mm512_load_si512(codes + 64 * v);
+        __m512i pair = read_codes(codes + 64 * v);
         __m512i w0 = _mm512_shuffle_epi8(levels, _mm512_and_si512(pair, low));
         __m512i w1 = _mm512_shuffle_epi8(levels, _mm512_and_si512(_mm512_srli_epi16(pair, 4), low));
         PIO_UNROLL(8)
@@ -112,7 +120,7 @@ static PIO_ALWAYS_INLINE void q4_sub(const uint8_t *codes, const int8_t *subs, c
 
 static PIO_ALWAYS_INLINE void q4_panel(const uint8_t *panel, const pio_x16_panel *p, const acts *x, const int T,
                                        __m512 sums[MAX_TOKENS]) {
-    const uint8_t *codes = panel + p->codes_at, *ahead = panel + Q4_AHEAD_BYTES;
+    const uint8_t *codes = panel + p->codes_at;
     const int8_t *subs = (const int8_t *)panel + p->subs_at;
     for (int t = 0; t < T; t++) sums[t] = _mm512_setzero_ps();
     for (int32_t b = 0; b < p->n_blocks; b++) {
@@ -120,11 +128,7 @@ static PIO_ALWAYS_INLINE void q4_panel(const uint8_t *panel, const pio_x16_panel
         PIO_UNROLL(8)
         for (int t = 0; t < T; t++) block[t] = _mm512_setzero_si512();
         int32_t end = PIO_MIN(8 * b + 8, p->n_subs);
-        for (int32_t s = 8 * b; s < end; s++, codes += 256, ahead += x->sub_bytes) {
-            PIO_UNROLL(5)
-            for (int i = 0; i < 5; i++) prefetch(ahead, i);
-            q4_sub(codes, subs, x, s, T, block);
-        }
+        for (int32_t s = 8 * b; s < end; s++, codes += 256) q4_sub(codes, subs, x, s, T, block);
         __m512 scales = pio_q_scales(panel, b);
         PIO_UNROLL(8)
         for (int t = 0; t < T; t++) sums[t] = pio_q_add_block(sums[t], block[t], scales, x_scale(x, t, b));
@@ -135,6 +139,7 @@ typedef enum kind { Q8, Q4 } kind;
 
 static PIO_ALWAYS_INLINE void any_panel(const kind type, const uint8_t *panel, const pio_x16_panel *p, const acts *x,
                                         const int T, __m512 sums[MAX_TOKENS]) {
+    read_head(panel, p);
     if (type == Q8)
         q8_panel(panel, p, x, T, sums);
     else
@@ -169,8 +174,6 @@ static void fill_starts(const kind type, const pio_linear_args *a, int32_t live,
     x->stride = a->x_stride;
     x->scales_at = pio_s8_scales_at(a->cols);
     x->starts = starts;
-    const pio_x16_panel p = pio_x16_panel_of(type == Q8 ? PIO_DTYPE_Q8 : PIO_DTYPE_Q4, a->cols);
-    x->sub_bytes = (int32_t)PIO_CEIL_DIV(p.bytes, (uint64_t)p.n_subs);
     x->n_starts = PIO_CEIL_DIV(a->cols, type == Q8 ? PIO_SCALE_COLUMNS : PIO_SUB_COLUMNS);
     for (int32_t t = 0; t < live; t++)
         for (int32_t i = 0; i < x->n_starts; i++, starts++) {
