@@ -17,7 +17,7 @@ static PIO_ALWAYS_INLINE __m512 pio_bf16_odd(__m512i pairs) {
     return _mm512_castsi512_ps(_mm512_and_si512(pairs, _mm512_set1_epi32((int)0xffff0000u)));
 }
 
-enum { PIO_BF16_GEMV_TOKENS = 8, PIO_BF16_AHEAD_BYTES = 4096 };
+enum { PIO_BF16_GEMV_TOKENS = 8, PIO_BF16_AHEAD_BYTES = 128 };
 
 static PIO_ALWAYS_INLINE void pio_bf16_prefetch_ahead(const uint8_t *panel, const uint64_t panel_bytes, const int P) {
     PIO_UNROLL(2)
