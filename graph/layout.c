@@ -1,10 +1,11 @@
-/* One layout a weight: the decode rows decide, since decoding reads every weight for every token. */
+/* One layout a weight: the decode rows decide, since decoding reads every weight for every token; the weights of a
+ * vision graph are read for many patches at once, so there the first probe has many. */
 #include "graph/passes.h"
 
 const pio_bounds pio_probe_bounds[PIO_N_PROBES] = {
-    {{[PIO_TOKENS] = 1, [PIO_OUTS] = 1}},
-    {{[PIO_TOKENS] = 16, [PIO_OUTS] = 4}},
-    {{[PIO_TOKENS] = 512, [PIO_OUTS] = 16}},
+    {{[PIO_TOKENS] = 1, [PIO_OUTS] = 1, [PIO_PATCHES] = 1024, [PIO_MERGED] = 256}},
+    {{[PIO_TOKENS] = 16, [PIO_OUTS] = 4, [PIO_PATCHES] = 16, [PIO_MERGED] = 4}},
+    {{[PIO_TOKENS] = 512, [PIO_OUTS] = 16, [PIO_PATCHES] = 4, [PIO_MERGED] = 1}},
 };
 
 const pio_tensor_info *pio_node_stored(const pio_graph *graph, const pio_node *node) {
