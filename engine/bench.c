@@ -104,7 +104,7 @@ static pio_status prepare(bench *b, pio_error *error) {
     for (int32_t i = 0; i < t->batch * b->n_pages; i++) b->pages[i] = 1 + i;
     pio_status status = PIO_OK;
     for (int32_t i = 0; i < b->model->spec.n_caches && t->context && !status; i++)
-        status = fill_cache(b->model, i, error);
+        if (!b->model->spec.caches[i].of_patches) status = fill_cache(b->model, i, error);
     return status;
 }
 

@@ -4,6 +4,7 @@
 
 #include "engine/model.h"
 #include "engine/step.h"
+#include "engine/vision.h"
 #include "kernels/kv_cache/kv_cache.h"
 
 enum { DEFAULT_CONTEXT = 32768, MIN_CONTEXT = 256 };
@@ -20,7 +21,8 @@ uint64_t pio_model_cache_bytes(const pio_model *model, int32_t index, int32_t n_
 
 static uint64_t all_cache_bytes(const pio_model *model, int32_t n_pages) {
     uint64_t sum = 0;
-    for (int32_t i = 0; i < model->spec.n_caches; i++) sum += pio_model_cache_bytes(model, i, n_pages);
+    for (int32_t i = 0; i < model->spec.n_caches; i++)
+        if (!model->spec.caches[i].of_patches) sum += pio_model_cache_bytes(model, i, n_pages);
     return sum;
 }
 
@@ -56,7 +58,8 @@ pio_status pio_model_plan_memory(pio_model *model, pio_error *error) {
     for (int32_t i = 0; i < model->spec.n_weights; i++) plan->weights += pio_model_weight_bytes(model, i);
     for (int32_t i = 0; i < model->spec.n_states; i++) plan->states += state_bytes(model, i);
     plan->workspace = arena_bytes(model);
-    uint64_t fixed = plan->weights + plan->states + plan->workspace;
+    plan->vision = pio_vision_plan_bytes(model);
+    uint64_t fixed = plan->weights + plan->states + plan->workspace + plan->vision;
     int32_t known = model->config.common.max_positions, *context = &model->options.context;
     if (*context > known)
         return pio_fail(error, PIO_INVALID_ARGUMENT, "--context %d is more than the %d positions that '%s' knows",
@@ -119,6 +122,7 @@ pio_status pio_model_allocate(pio_model *model, pio_error *error) {
         status = create(model, pio_model_weight_bytes(model, i), PIO_BUFFER_UPLOAD, spec->weights[i].name,
                         &model->weights[i], &weights[i], error);
     for (int32_t i = 0; i < spec->n_caches && !status; i++) {
+        if (spec->caches[i].of_patches) continue; /* a run of the vision graph has its own */
         model->cache_bytes[i] = pio_model_cache_bytes(model, i, model->n_pages);
         status =
             create(model, model->cache_bytes[i], PIO_BUFFER_DEVICE, "KV cache", &model->caches[i], &caches[i], error);

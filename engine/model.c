@@ -9,6 +9,7 @@
 #include "engine/selftest.h"
 #include "engine/source.h"
 #include "engine/step.h"
+#include "engine/vision.h"
 #include "kernels/kv_cache/kv_cache.h"
 
 enum { CONFIG_LIMIT_BYTES = 16 << 20, DEFAULT_CHUNK = 512 };
@@ -115,6 +116,7 @@ pio_status pio_model_open_without(const char *directory, const pio_engine_option
     if (!status) status = choose_kernels(model, n_disabled, error);
     if (!status) status = build_graphs(model, error);
     if (!status) status = pio_model_make_buckets(model, error);
+    if (!status) status = pio_vision_make_buckets(model, error);
     if (!status) status = pio_model_plan_memory(model, error);
     if (status) {
         pio_model_close(model);
@@ -141,6 +143,8 @@ static pio_status test_kernels(pio_model *model, pio_self_test *test, pio_error 
         status = pio_self_test_plan(test, &model->body.items[i].plan, error);
     for (int i = 0; i < model->head.n && !status; i++)
         status = pio_self_test_plan(test, &model->head.items[i].plan, error);
+    for (int i = 0; i < model->vision.n && !status; i++)
+        status = pio_self_test_plan(test, &model->vision.items[i].plan, error);
     return status;
 }
 
@@ -195,6 +199,7 @@ void pio_model_close(pio_model *model) {
     if (!model) return;
     free_buckets(&model->body);
     free_buckets(&model->head);
+    free_buckets(&model->vision);
     pio_queue_destroy(model->queue);
     pio_kernels_destroy(model->kernels);
     pio_model_release(model);

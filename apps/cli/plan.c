@@ -42,9 +42,10 @@ static json_t *steps_of(const pio_model *model) {
         const pio_bucket *bucket;
     } steps[] = {{"decode", &model->body.items[0]},
                  {"prefill", &model->body.items[model->body.n - 1]},
-                 {"head", &model->head.items[0]}};
+                 {"head", &model->head.items[0]},
+                 {"vision", model->vision.n ? &model->vision.items[model->vision.n - 1] : NULL}};
     json_t *array = json_array();
-    for (size_t i = 0; i < PIO_COUNT(steps); i++)
+    for (size_t i = 0; i < PIO_COUNT(steps) && steps[i].bucket; i++)
         json_array_append_new(array, json_pack("{s:s, s:i, s:i, s:o}", "step", steps[i].name, "rows",
                                                steps[i].bucket->bound, "dispatches", steps[i].bucket->plan.n_nodes,
                                                "kernels", kernels_of(&steps[i].bucket->plan)));
@@ -54,9 +55,9 @@ static json_t *steps_of(const pio_model *model) {
 static json_t *as_json(const pio_model *model) {
     const pio_memory_plan *m = &model->memory_plan;
     const pio_chosen_device *chosen = &model->chosen;
-    json_t *memory = json_pack("{s:I, s:I, s:I, s:I, s:I}", "weights", (json_int_t)m->weights, "kv_cache",
+    json_t *memory = json_pack("{s:I, s:I, s:I, s:I, s:I, s:I}", "weights", (json_int_t)m->weights, "kv_cache",
                                (json_int_t)m->cache, "workspace", (json_int_t)m->workspace, "states",
-                               (json_int_t)m->states, "total", (json_int_t)m->total);
+                               (json_int_t)m->states, "vision", (json_int_t)m->vision, "total", (json_int_t)m->total);
     return json_pack("{s:s, s:s, s:s, s:s, s:s, s:i, s:i, s:o, s:o}", "model", model->directory, "family",
                      model->family->product, "backend", pio_backend_name(chosen->caps.backend), "device",
                      chosen->caps.name, "weights", pio_dtype_name(model->options.weights), "context",
@@ -68,9 +69,10 @@ static void print_text(const pio_model *model) {
     const pio_memory_plan *m = &model->memory_plan;
     printf("model      %s (%s), %d layers\n", model->directory, model->family->product, model->config.common.n_layers);
     printf("context    %d tokens in pages of %d\n", model->options.context, model->spec.page_tokens);
-    printf("memory     weights %.1f MB (%s), KV cache %.1f MB, workspace %.1f MB, states %.1f MB: %.1f MB in all\n",
+    printf("memory     weights %.1f MB (%s), KV cache %.1f MB, workspace %.1f MB, states %.1f MB, pictures %.1f MB: "
+           "%.1f MB in all\n",
            (double)m->weights / 1e6, pio_dtype_name(model->options.weights), (double)m->cache / 1e6,
-           (double)m->workspace / 1e6, (double)m->states / 1e6, (double)m->total / 1e6);
+           (double)m->workspace / 1e6, (double)m->states / 1e6, (double)m->vision / 1e6, (double)m->total / 1e6);
     json_t *steps = steps_of(model), *step, *kernel;
     size_t i, j;
     json_array_foreach(steps, i, step) {

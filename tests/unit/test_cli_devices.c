@@ -80,7 +80,7 @@ static void plan_as_json(void **state) {
     assert_string_equal(json_string_value(json_object_get(plan, "weights")), "q8");
     assert_int_equal(json_integer_value(json_object_get(plan, "context")), 77);
     json_int_t sum = 0;
-    static const char *const parts[] = {"weights", "kv_cache", "workspace", "states"};
+    static const char *const parts[] = {"weights", "kv_cache", "workspace", "states", "vision"};
     for (size_t i = 0; i < 4; i++) sum += json_integer_value(json_object_get(memory, parts[i]));
     assert_int_equal(sum, json_integer_value(json_object_get(memory, "total")));
     assert_true(sum > 2000000);
