@@ -54,12 +54,9 @@ static pio_status check_output(const verifier *v, int operand) {
     pio_tensor t = v->node->out[operand];
     if (t < 0 || t >= v->graph->n_tensors) return wrong(v, "writes a tensor that does not exist", operand);
     const pio_tensor_info *info = &v->graph->tensors[t];
-    pio_status status = check_index(v, info, operand);
-    if (status) return status;
-    if (info->place == PIO_PLACE_WEIGHT ||
-        (info->place == PIO_PLACE_VIEW && v->graph->tensors[info->index].place != PIO_PLACE_STATE))
+    if (info->place == PIO_PLACE_WEIGHT || info->place == PIO_PLACE_VIEW)
         return wrong(v, "writes a weight or a view", operand);
-    return PIO_OK;
+    return check_index(v, info, operand);
 }
 
 /* Matrix products: the columns of x and w agree, and the rows of w are the columns of y. */
