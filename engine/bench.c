@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "engine/step.h"
+#include "engine/vision.h"
 #include "kernels/kv_cache/kv_cache.h"
 
 enum { FILL_PAGES = 4, LEAST_RUNS = 3, LEAST_DECODES = 8 };
@@ -104,7 +105,7 @@ static pio_status prepare(bench *b, pio_error *error) {
     for (int32_t i = 0; i < t->batch * b->n_pages; i++) b->pages[i] = 1 + i;
     pio_status status = PIO_OK;
     for (int32_t i = 0; i < b->model->spec.n_caches && t->context && !status; i++)
-        status = fill_cache(b->model, i, error);
+        if (!b->model->spec.caches[i].of_patches) status = fill_cache(b->model, i, error);
     return status;
 }
 
@@ -130,6 +131,46 @@ pio_status pio_bench_run(pio_model *model, const pio_bench_test *test, bool (*ca
     free(b.ids);
     free(b.pages);
     free(b.seconds);
+    return status;
+}
+
+/* ---- pictures ---- */
+
+static pio_status see_once(pio_model *model, const pio_picture *picture, double *seconds, pio_error *error) {
+    pio_buffer *rows = NULL;
+    const double start = now_s();
+    pio_status status = pio_vision_run(model, &picture, 1, &rows, error);
+    *seconds = now_s() - start;
+    pio_buffer_destroy(rows);
+    return status;
+}
+
+pio_status pio_bench_vision(pio_model *model, const pio_bench_test *test, int32_t side, bool (*cancelled)(void),
+                            pio_bench_result *result, pio_error *error) {
+    const pio_model_eyes *eyes = &model->config.common.eyes;
+    const size_t n = (size_t)side * (size_t)side * (size_t)eyes->patch_values;
+    pio_picture picture = {.rows = side, .cols = side, .merge = eyes->merge, .patch_values = eyes->patch_values};
+    double *seconds = malloc(sizeof *seconds * (size_t)(test->repeats + 1));
+    picture.patches = malloc(sizeof *picture.patches * n);
+    pio_status status = seconds && picture.patches ? PIO_OK : pio_fail_memory(error, "a picture", sizeof(float) * n);
+    if (!status) status = pio_vision_check(model, &picture, error);
+    uint64_t random = 1;
+    for (size_t i = 0; i < n && !status; i++)
+        picture.patches[i] = (float)next_random(&random) / (float)(1u << 30) - 1.0f;
+    for (int i = 0; i <= test->repeats && !status; i++) { /* the first one warms up */
+        status = cancelled() ? pio_fail(error, PIO_CANCELLED, "interrupted") : PIO_OK;
+        if (!status) status = see_once(model, &picture, &seconds[i], error);
+    }
+    if (!status) {
+        qsort(seconds + 1, (size_t)test->repeats, sizeof *seconds, by_value);
+        const double median = seconds[1 + test->repeats / 2];
+        *result = (pio_bench_result){
+            .test = *test, .seconds = median, .cost = pio_vision_cost(model, picture.rows * picture.cols)};
+        result->test.tokens = pio_picture_tokens(&picture);
+        result->tokens_per_s = result->test.tokens / median;
+    }
+    free(picture.patches);
+    free(seconds);
     return status;
 }
 

@@ -6,7 +6,7 @@
 #include "engine/cost.h"
 
 typedef struct pio_bench_test {
-    const char *name; /* "prefill" or "decode" */
+    const char *name; /* "prefill", "decode" or "vision" */
     int32_t batch;    /* sequences */
     int32_t tokens;   /* of each, in one go */
     int32_t context;  /* tokens in each one's cache before; filled with random numbers */
@@ -23,6 +23,11 @@ typedef struct pio_bench_result {
 /* Runs one test. The model's context must hold context + tokens of every sequence. */
 pio_status pio_bench_run(pio_model *model, const pio_bench_test *test, bool (*cancelled)(void),
                          pio_bench_result *result, pio_error *error);
+
+/* Sees one picture of random patches, side x side of them (test->tokens is set to what they make), test->repeats times.
+ */
+pio_status pio_bench_vision(pio_model *model, const pio_bench_test *test, int32_t side, bool (*cancelled)(void),
+                            pio_bench_result *result, pio_error *error);
 
 /* The larger of bytes over read bandwidth and operations over the arithmetic rate, in parts of the time taken. */
 double pio_bench_fraction(const pio_bench_result *result, const pio_ceilings *ceilings);

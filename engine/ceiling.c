@@ -27,9 +27,9 @@ static const pio_row *find_row(const pio_model *model, pio_op op, pio_encoding a
     return best;
 }
 
-/* The encoding in which large products of this model are computed; float32 where the device has no probe for it. */
-static pio_encoding encoding_of(const pio_model *model) {
-    const pio_dtype weights = model->options.weights;
+/* The encoding in which large products of this model with such weights are computed; float32 where the device has no
+ * probe for it. */
+static pio_encoding encoding_of(const pio_model *model, pio_dtype weights) {
     pio_encoding encoding = weights == PIO_DTYPE_Q8 || weights == PIO_DTYPE_Q4 ? PIO_ENC_S8 : PIO_ENC_BF16;
     if (model->options.compute_f32) encoding = PIO_ENC_F32;
     return find_row(model, PIO_OP_PROBE_OPS, encoding) ? encoding : PIO_ENC_F32;
@@ -54,7 +54,7 @@ static pio_status fill_data(pio_probe *probe, pio_error *error) {
     return status;
 }
 
-pio_status pio_probe_create(pio_model *model, pio_probe **out, pio_error *error) {
+pio_status pio_probe_create(pio_model *model, pio_dtype weights, pio_probe **out, pio_error *error) {
     pio_probe *probe = *out = calloc(1, sizeof *probe);
     if (!probe) return pio_fail_memory(error, "the probes", sizeof *probe);
     probe->model = model;
@@ -75,7 +75,8 @@ pio_status pio_probe_create(pio_model *model, pio_probe **out, pio_error *error)
         ops.in[0] = (pio_operand){.address = probe->data->address, .rows = 1, .cols = 16, .stride = 64};
         ops.out[0].address = probe->sums->address;
         probe->ops_a_run = 1e6 * MEGA_OPS * model->chosen.caps.n_workers;
-        status = record_row(probe, find_row(model, PIO_OP_PROBE_OPS, encoding_of(model)), &ops, &probe->ops, error);
+        status =
+            record_row(probe, find_row(model, PIO_OP_PROBE_OPS, encoding_of(model, weights)), &ops, &probe->ops, error);
     }
     if (status) {
         pio_probe_destroy(probe);

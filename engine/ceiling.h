@@ -12,8 +12,8 @@ typedef struct pio_ceilings {
 typedef struct pio_probe pio_probe;
 
 /* Prepares the probes of a loaded model's device: a buffer to read and, for arithmetic, the encoding of activations
- * that the model's matrix products use (int8 for q8 and q4, bf16 or float32 else). */
-pio_status pio_probe_create(pio_model *model, pio_probe **out, pio_error *error);
+ * that products with weights of this type use (int8 for q8 and q4, bf16 or float32 else). */
+pio_status pio_probe_create(pio_model *model, pio_dtype weights, pio_probe **out, pio_error *error);
 void pio_probe_destroy(pio_probe *probe);
 
 /* Measures both once more and keeps the larger ones in *ceilings. */

@@ -29,6 +29,7 @@ pio_cost pio_step_cost(const pio_model *model, int32_t n_sequences, int32_t n_to
     pio_cost cost = {0};
     for (int32_t g = 0; g < model->spec.n_graphs; g++) {
         const pio_graph *graph = &model->spec.graphs[g];
+        if (!strcmp(graph->name, "vision")) continue;
         bool head = !strcmp(graph->name, "head");
         for (int32_t i = 0; i < graph->n_nodes && (!head || n_outs); i++) {
             const pio_node *node = &graph->nodes[i];
@@ -37,6 +38,26 @@ pio_cost pio_step_cost(const pio_model *model, int32_t n_sequences, int32_t n_to
                 add_linear(&c, stored, head, &cost);
             else if (node->op == PIO_OP_ATTENTION)
                 add_attention(&c, node, stored->index, &cost);
+        }
+    }
+    return cost;
+}
+
+pio_cost pio_vision_cost(const pio_model *model, int32_t n_patches) {
+    const pio_graph *graph = pio_spec_graph(&model->spec, "vision");
+    const pio_bounds bounds = pio_step_bounds(&model->spec, 1, 1, n_patches);
+    pio_cost cost = {0};
+    for (int32_t i = 0; graph && i < graph->n_nodes; i++) {
+        const pio_node *node = &graph->nodes[i];
+        const pio_tensor_info *stored = pio_node_stored(graph, node);
+        if (!strcmp(pio_op_get(node->op)->family, "linear")) {
+            const pio_weight *weight = &model->spec.weights[stored->index];
+            const uint64_t rows = (uint64_t)pio_dim_bound(graph->tensors[node->in[0]].rows, &bounds);
+            cost.ops += 2 * (uint64_t)weight->rows * (uint64_t)weight->cols * rows;
+            cost.bytes += pio_model_weight_bytes(model, stored->index);
+        } else if (node->op == PIO_OP_ATTENTION) {
+            cost.ops += 4 * (uint64_t)node->attrs.n_heads * (uint64_t)node->attrs.head_dim * (uint64_t)n_patches *
+                        (uint64_t)n_patches;
         }
     }
     return cost;

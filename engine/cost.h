@@ -14,4 +14,7 @@ typedef struct pio_cost {
  * counts once, however many sequences use it. */
 pio_cost pio_step_cost(const pio_model *model, int32_t n_sequences, int32_t n_tokens, int32_t context, int32_t n_outs);
 
+/* A run of the vision graph on one picture of n_patches, each of which sees all of them. */
+pio_cost pio_vision_cost(const pio_model *model, int32_t n_patches);
+
 #endif

@@ -16,6 +16,7 @@ typedef struct sequence {
     int32_t n_known, n_fed, n_drawn;
     int32_t *pages; /* [pages of a context] */
     int32_t n_pages, n_published;
+    pio_sight *sight; /* its pictures; NULL: none */
     int32_t slot;
     int32_t in_flight; /* steps that work on it */
     bool done;
@@ -130,8 +131,13 @@ static pio_status admit(pio_engine *engine, sequence *s, pio_request *request, p
     memcpy(s->ids, request->prompt, sizeof *s->ids * (size_t)request->n_prompt);
     s->n_known = request->n_prompt;
     /* At least one token is fed anew: its logits are wanted. */
-    const int32_t reusable = engine->model->options.no_prefix_cache ? 0 : request->n_prompt - 1;
-    s->n_pages = s->n_published = pio_pages_match(engine->pages, s->ids, reusable, s->pages);
+    if (request->n_pictures) {
+        pio_status status = pio_sight_create(engine->model, request->prompt, request->n_prompt, request->pictures,
+                                             request->n_pictures, &s->sight, error);
+        if (status) return status;
+    }
+    s->n_pages = s->n_published =
+        pio_pages_match(engine->pages, s->ids, pio_sight_contents(s->sight), request->n_prompt - 1, s->pages);
     s->n_fed = request->n_reused = s->n_pages * engine->model->spec.page_tokens;
     return pio_slots_set(engine->slots, s->slot, &request->sampling, request->prompt, request->n_prompt, error);
 }
@@ -139,6 +145,8 @@ static pio_status admit(pio_engine *engine, sequence *s, pio_request *request, p
 /* Pages that follow go first, so that a beginning outlives its continuations. */
 static void release(pio_engine *engine, sequence *s) {
     for (int32_t i = s->n_pages - 1; i >= 0; i--) pio_pages_release(engine->pages, s->pages[i]);
+    pio_sight_destroy(s->sight);
+    s->sight = NULL;
     s->n_pages = 0;
     s->request = NULL;
 }
@@ -161,7 +169,8 @@ static void publish(pio_engine *engine, sequence *s) {
     for (; (s->n_published + 1) * page_tokens <= computed; s->n_published++) {
         int32_t parent = s->n_published ? s->pages[s->n_published - 1] : 0;
         s->pages[s->n_published] =
-            pio_pages_publish(engine->pages, s->pages[s->n_published], parent, s->ids + s->n_published * page_tokens);
+            pio_pages_publish(engine->pages, s->pages[s->n_published], parent, s->ids + s->n_published * page_tokens,
+                              pio_sight_content(s->sight, s->n_published));
     }
 }
 
@@ -222,12 +231,13 @@ static pio_status add_to_batch(pio_engine *engine, sequence *s, int32_t room, ba
         return PIO_OK;
     }
     pio_status status = ensure_pages(engine, s, s->n_fed + n, error);
+    if (!status && s->sight) status = pio_sight_look(s->sight, s->n_fed, n, error);
     if (status) return status;
     if (s->n_fed >= s->n_known) { /* drawn, and not yet read */
         b->last_ids[b->n_items] = -1 - s->slot;
         ids = &b->last_ids[b->n_items];
     }
-    b->items[b->n_items++] = (pio_step_item){ids, n, s->n_fed, s->pages, s->n_pages};
+    b->items[b->n_items++] = (pio_step_item){ids, n, s->n_fed, s->pages, s->n_pages, s->sight};
     s->n_fed += n;
     b->n_rows += n;
     s->in_flight++;
@@ -326,6 +336,9 @@ pio_status pio_engine_run(pio_engine *engine, pio_request *const *requests, int3
         requests[i]->finish = PIO_FINISH_NONE;
         requests[i]->n_generated = requests[i]->n_reused = 0;
         status = pio_check_prompt(engine->model, requests[i]->prompt, requests[i]->n_prompt, error);
+        if (!status)
+            status = pio_sight_check(engine->model, requests[i]->prompt, requests[i]->n_prompt, requests[i]->pictures,
+                                     requests[i]->n_pictures, error);
         if (!status)
             status = pio_sampling_check(&requests[i]->sampling, engine->model->config.common.vocab_size, error);
     }

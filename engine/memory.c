@@ -4,6 +4,7 @@
 
 #include "engine/model.h"
 #include "engine/step.h"
+#include "engine/vision.h"
 #include "kernels/kv_cache/kv_cache.h"
 
 enum { DEFAULT_CONTEXT = 32768, MIN_CONTEXT = 256 };
@@ -20,7 +21,8 @@ uint64_t pio_model_cache_bytes(const pio_model *model, int32_t index, int32_t n_
 
 static uint64_t all_cache_bytes(const pio_model *model, int32_t n_pages) {
     uint64_t sum = 0;
-    for (int32_t i = 0; i < model->spec.n_caches; i++) sum += pio_model_cache_bytes(model, i, n_pages);
+    for (int32_t i = 0; i < model->spec.n_caches; i++)
+        if (!model->spec.caches[i].of_patches) sum += pio_model_cache_bytes(model, i, n_pages);
     return sum;
 }
 
@@ -48,30 +50,22 @@ static int32_t fitting_context(const pio_model *model, int32_t wanted, uint64_t 
     return wanted;
 }
 
-/* What is free, or the part of it that the model may take. */
-static pio_status available(const pio_model *model, uint64_t *bytes, pio_error *error) {
-    const uint64_t limit = model->options.memory_limit_bytes;
-    pio_memory_budget budget;
-    pio_status status = pio_device_memory_budget(model->chosen.device, &budget, error);
-    *bytes = status ? 0 : limit ? PIO_MIN(limit, budget.free_bytes) : budget.free_bytes;
-    return status;
-}
-
 pio_status pio_model_plan_memory(pio_model *model, pio_error *error) {
     pio_memory_plan *plan = &model->memory_plan;
-    uint64_t free_bytes;
-    pio_status status = available(model, &free_bytes, error);
+    pio_memory_budget budget;
+    pio_status status = pio_device_memory_budget(model->chosen.device, &budget, error);
     if (status) return status;
     for (int32_t i = 0; i < model->spec.n_weights; i++) plan->weights += pio_model_weight_bytes(model, i);
     for (int32_t i = 0; i < model->spec.n_states; i++) plan->states += state_bytes(model, i);
     plan->workspace = arena_bytes(model);
-    uint64_t fixed = plan->weights + plan->states + plan->workspace;
+    plan->vision = pio_vision_plan_bytes(model);
+    uint64_t fixed = plan->weights + plan->states + plan->workspace + plan->vision;
     int32_t known = model->config.common.max_positions, *context = &model->options.context;
     if (*context > known)
         return pio_fail(error, PIO_INVALID_ARGUMENT, "--context %d is more than the %d positions that '%s' knows",
                         *context, known, model->directory);
     int32_t wanted = model->options.most_context ? model->options.most_context : DEFAULT_CONTEXT;
-    if (!*context) *context = fitting_context(model, PIO_MIN(known, wanted), fixed, free_bytes);
+    if (!*context) *context = fitting_context(model, PIO_MIN(known, wanted), fixed, budget.free_bytes);
     /* Cache rows and pages are numbered in 32 bits. */
     const int64_t page = model->spec.page_tokens;
     if ((*context + page) * model->options.max_sequences + page > INT32_MAX)
@@ -88,15 +82,14 @@ pio_status pio_model_plan_memory(pio_model *model, pio_error *error) {
 }
 
 static pio_status check_budget(const pio_model *model, pio_error *error) {
-    uint64_t free_bytes;
-    pio_status status = available(model, &free_bytes, error);
-    if (status || model->memory_plan.total <= free_bytes) return status;
+    pio_memory_budget budget;
+    pio_status status = pio_device_memory_budget(model->chosen.device, &budget, error);
+    if (status || model->memory_plan.total <= budget.free_bytes) return status;
     return pio_fail(error, PIO_OUT_OF_MEMORY,
-                    "'%s' needs %.2f GB (weights %.2f, KV cache %.2f) and %.2f GB are %s: use --weights q4 or a "
+                    "'%s' needs %.2f GB (weights %.2f, KV cache %.2f) and %.2f GB are free: use --weights q4 or a "
                     "smaller --context",
                     model->directory, (double)model->memory_plan.total / 1e9, (double)model->memory_plan.weights / 1e9,
-                    (double)model->memory_plan.cache / 1e9, (double)free_bytes / 1e9,
-                    free_bytes == model->options.memory_limit_bytes ? "allowed (memory_limit)" : "free");
+                    (double)model->memory_plan.cache / 1e9, (double)budget.free_bytes / 1e9);
 }
 
 /* Creates buffer `name`; its address goes to *address. */
@@ -129,6 +122,7 @@ pio_status pio_model_allocate(pio_model *model, pio_error *error) {
         status = create(model, pio_model_weight_bytes(model, i), PIO_BUFFER_UPLOAD, spec->weights[i].name,
                         &model->weights[i], &weights[i], error);
     for (int32_t i = 0; i < spec->n_caches && !status; i++) {
+        if (spec->caches[i].of_patches) continue; /* a run of the vision graph has its own */
         model->cache_bytes[i] = pio_model_cache_bytes(model, i, model->n_pages);
         status =
             create(model, model->cache_bytes[i], PIO_BUFFER_DEVICE, "KV cache", &model->caches[i], &caches[i], error);

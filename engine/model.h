@@ -13,6 +13,7 @@
 /* Bytes on the device, by what they are for. */
 typedef struct pio_memory_plan {
     uint64_t weights, cache, workspace, states;
+    uint64_t vision; /* while a picture of PIO_VISION_PATCHES is seen: see vision.h */
     uint64_t total;
 } pio_memory_plan;
 
@@ -44,6 +45,7 @@ typedef struct pio_model {
     pio_memory_plan memory_plan;
     int32_t n_pages; /* of the caches, page 0 included */
     pio_buckets body, head;
+    pio_buckets vision; /* plans alone: a list is recorded for the pictures at hand */
 
     /* From here on: once loaded. */
     pio_kernels *kernels;

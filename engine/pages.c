@@ -12,6 +12,7 @@ typedef struct page {
     int32_t older, newer; /* unused pages, least recently used first */
     uint32_t hash;
     bool published;
+    pio_page_content content;
 } page;
 
 struct pio_pages {
@@ -67,16 +68,18 @@ void pio_pages_destroy(pio_pages *p) {
     free(p);
 }
 
-/* FNV-1a over the parent and the tokens. */
-static uint32_t hash_of(int32_t parent, const int32_t *tokens, int32_t n) {
-    uint64_t hash = 0xcbf29ce484222325u ^ (uint32_t)parent;
+/* FNV-1a over the parent, the content and the tokens. */
+static uint32_t hash_of(int32_t parent, pio_page_content content, const int32_t *tokens, int32_t n) {
+    uint64_t hash = (0xcbf29ce484222325u ^ (uint32_t)parent ^ content.hash[0]) * 0x100000001b3u;
     for (int32_t i = 0; i < n; i++) hash = (hash ^ (uint32_t)tokens[i]) * 0x100000001b3u;
     return (uint32_t)(hash ^ hash >> 32);
 }
 
-static int32_t find(const pio_pages *p, int32_t parent, const int32_t *tokens, uint32_t hash) {
+static int32_t find(const pio_pages *p, int32_t parent, pio_page_content content, const int32_t *tokens,
+                    uint32_t hash) {
     for (int32_t i = p->buckets[hash % (uint32_t)p->n_buckets]; i; i = p->pages[i].next)
         if (p->pages[i].hash == hash && p->pages[i].parent == parent &&
+            !memcmp(&p->pages[i].content, &content, sizeof content) &&
             !memcmp(p->tokens + (size_t)i * (size_t)p->page_tokens, tokens, sizeof *tokens * (size_t)p->page_tokens))
             return i;
     return 0;
@@ -122,10 +125,11 @@ void pio_pages_release(pio_pages *p, int32_t index) {
     link_before(p, index, p->pages[index].published ? 0 : p->pages[0].newer);
 }
 
-int32_t pio_pages_publish(pio_pages *p, int32_t index, int32_t parent, const int32_t *tokens) {
+int32_t pio_pages_publish(pio_pages *p, int32_t index, int32_t parent, const int32_t *tokens,
+                          pio_page_content content) {
     page *it = &p->pages[index];
-    uint32_t hash = hash_of(parent, tokens, p->page_tokens);
-    int32_t equal = it->published ? index : find(p, parent, tokens, hash);
+    uint32_t hash = hash_of(parent, content, tokens, p->page_tokens);
+    int32_t equal = it->published ? index : find(p, parent, content, tokens, hash);
     if (equal == index) return index;
     if (equal) {
         if (p->pages[equal].uses++ == 0) unlink_unused(p, equal);
@@ -134,6 +138,7 @@ int32_t pio_pages_publish(pio_pages *p, int32_t index, int32_t parent, const int
     }
     it->published = true;
     it->parent = parent;
+    it->content = content;
     it->hash = hash;
     it->next = p->buckets[hash % (uint32_t)p->n_buckets];
     p->buckets[hash % (uint32_t)p->n_buckets] = index;
@@ -141,11 +146,13 @@ int32_t pio_pages_publish(pio_pages *p, int32_t index, int32_t parent, const int
     return index;
 }
 
-int32_t pio_pages_match(pio_pages *p, const int32_t *tokens, int32_t n_tokens, int32_t *found) {
+int32_t pio_pages_match(pio_pages *p, const int32_t *tokens, const pio_page_content *contents, int32_t n_tokens,
+                        int32_t *found) {
     int32_t n = 0, parent = 0;
     for (; (n + 1) * p->page_tokens <= n_tokens; n++) {
         const int32_t *of_page = tokens + n * p->page_tokens;
-        int32_t index = find(p, parent, of_page, hash_of(parent, of_page, p->page_tokens));
+        const pio_page_content content = contents ? contents[n] : (pio_page_content){{0, 0}};
+        int32_t index = find(p, parent, content, of_page, hash_of(parent, content, of_page, p->page_tokens));
         if (!index) break;
         if (p->pages[index].uses++ == 0) unlink_unused(p, index);
         found[n] = parent = index;

@@ -8,6 +8,7 @@
 
 #include "engine/model.h"
 #include "engine/sampling.h"
+#include "models/picture.h"
 
 typedef enum pio_finish {
     PIO_FINISH_NONE,
@@ -20,6 +21,8 @@ typedef struct pio_request {
     /* Set by the caller; borrowed until the run returns. */
     const int32_t *prompt; /* token ids, each below the vocabulary's size */
     int32_t n_prompt;
+    const pio_picture *const *pictures; /* in the order of the prompt's image tokens, one of which stands for each of */
+    int32_t n_pictures;                 /* their merged rows */
     pio_sampling sampling;
     int32_t max_tokens;     /* to generate; 0: until the context is full */
     const int32_t *end_ids; /* a token of these ends the answer and is not reported */
@@ -42,8 +45,9 @@ void pio_engine_destroy(pio_engine *engine);
 pio_model *pio_engine_model(pio_engine *engine);
 
 /* Runs all requests to their ends; on_token is called from this thread. `cancelled` (may be NULL) is asked before each
- * step. A prompt that is empty, holds an id that the vocabulary lacks, or does not fit the context is refused before
- * anything runs, and so is sampling that pio_sampling_check refuses. */
+ * step. A prompt that is empty, holds an id that the vocabulary lacks, does not fit the context, or has image tokens
+ * that do not match its pictures is refused before anything runs, and so is sampling that pio_sampling_check refuses.
+ */
 pio_status pio_engine_run(pio_engine *engine, pio_request *const *requests, int32_t n_requests,
                           bool (*cancelled)(void *), void *user, pio_error *error);
 

@@ -6,6 +6,17 @@
 
 enum { INTERLEAVE_BLOCK = 16 }; /* rows of gate, then as many of up: as kernels/linear reads them */
 
+/* Whether each of the `rows` filters of a convolution has `cols` numbers. */
+static bool is_convolution(const pio_stored_tensor *tensor, int32_t rows, int32_t cols) {
+    uint64_t n = 1;
+    for (int i = 1; i < tensor->rank; i++) {
+        if (tensor->dims[i] > (uint64_t)cols) return false;
+        n *= tensor->dims[i];
+        if (n > (uint64_t)cols) return false;
+    }
+    return tensor->dims[0] == (uint64_t)rows && n == (uint64_t)cols;
+}
+
 /* Whether the tensor has the part's shape, or its text in `wanted`. */
 static bool has_shape(const pio_stored_tensor *tensor, const pio_weight *weight, const pio_weight_part *part,
                       char wanted[64]) {
@@ -16,6 +27,7 @@ static bool has_shape(const pio_stored_tensor *tensor, const pio_weight *weight,
     }
     snprintf(wanted, 64, "[%d, %d]", rows, cols);
     const uint64_t last = tensor->rank ? tensor->dims[tensor->rank - 1] : 0;
+    if (tensor->rank > 3) return is_convolution(tensor, rows, cols);
     if (last != (uint64_t)cols) return false;
     if (tensor->rank == 2) return tensor->dims[0] == (uint64_t)rows;
     return tensor->rank == 3 && tensor->dims[1] && tensor->dims[0] == (uint64_t)rows / tensor->dims[1] &&

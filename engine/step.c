@@ -8,7 +8,7 @@
 enum { PART_ALIGNMENT = 64, WRITE_BYTES = 64 << 10 };
 
 /* The parts of the block, in their order; offsets follow from the limits. */
-typedef enum part { COUNTS, IDS, POSITIONS, CACHE_ROWS, SEQUENCES, PAGES, OUT_ROWS, DRAWS, N_PARTS } part;
+typedef enum part { COUNTS, IDS, POSITIONS, CACHE_ROWS, SEQUENCES, PAGES, OUT_ROWS, DRAWS, PICTURE_ROWS, N_PARTS } part;
 
 struct pio_step_host {
     pio_step_limits limits;
@@ -23,7 +23,8 @@ pio_step_limits pio_model_step_limits(const pio_model *model) {
     return (pio_step_limits){.tokens = o->chunk,
                              .sequences = o->max_sequences,
                              .pages = o->max_sequences * PIO_CEIL_DIV(o->context, model->spec.page_tokens),
-                             .outs = PIO_HEAD_ROWS};
+                             .outs = PIO_HEAD_ROWS,
+                             .picture_rows = model->config.common.eyes.merge ? o->chunk : 0};
 }
 
 static void lay_out(const pio_step_limits *l, uint64_t at[N_PARTS + 1]) {
@@ -36,6 +37,7 @@ static void lay_out(const pio_step_limits *l, uint64_t at[N_PARTS + 1]) {
         [PAGES] = sizeof(int32_t) * (uint64_t)l->pages,
         [OUT_ROWS] = sizeof(int32_t) * (uint64_t)l->outs,
         [DRAWS] = sizeof(pio_step_draw) * (uint64_t)l->outs,
+        [PICTURE_ROWS] = sizeof(pio_addr) * (uint64_t)l->picture_rows,
     };
     at[0] = 0;
     for (int i = 0; i < N_PARTS; i++) at[i + 1] = PIO_ROUND_UP(at[i] + bytes[i], (uint64_t)PART_ALIGNMENT);
@@ -74,7 +76,8 @@ pio_status pio_step_create(pio_model *model, pio_error *error) {
                                               .sequences = base + host->at[SEQUENCES],
                                               .pages = base + host->at[PAGES],
                                               .out_rows = base + host->at[OUT_ROWS],
-                                              .draws = base + host->at[DRAWS]};
+                                              .draws = base + host->at[DRAWS],
+                                              .picture_rows = base + host->at[PICTURE_ROWS]};
     model->memory.live[PIO_TOKENS] = base + offsetof(pio_step_counts, n_tokens);
     model->memory.live[PIO_OUTS] = base + offsetof(pio_step_counts, n_outs);
     model->memory.live[PIO_CHOICES] = base + offsetof(pio_step_counts, n_choices);
@@ -107,10 +110,20 @@ static pio_status send(pio_model *model, part which, size_t bytes, pio_error *er
     return status;
 }
 
+/* Positions of token `at` and, for a model with eyes, the picture row in its place. */
+static void place_token(const pio_model *model, const pio_step_item *item, int32_t at, int32_t row) {
+    int32_t *positions = (int32_t *)part_of(model, POSITIONS) + 3 * row;
+    pio_addr picture = 0;
+    if (item->sight)
+        picture = pio_sight_token(item->sight, at, positions);
+    else
+        for (int axis = 0; axis < 3; axis++) positions[axis] = at;
+    if (model->step_host->limits.picture_rows) ((pio_addr *)part_of(model, PICTURE_ROWS))[row] = picture;
+}
+
 /* Writes the items into the host's block. */
 static void fill(const pio_model *model, const pio_step_item *items, int32_t n_items) {
-    int32_t *ids = part_of(model, IDS), *positions = part_of(model, POSITIONS),
-            *cache_rows = part_of(model, CACHE_ROWS);
+    int32_t *ids = part_of(model, IDS), *cache_rows = part_of(model, CACHE_ROWS);
     int32_t *pages = part_of(model, PAGES), row = 0, page = 0;
     pio_step_sequence *sequences = part_of(model, SEQUENCES);
     const int32_t page_tokens = model->spec.page_tokens;
@@ -123,7 +136,7 @@ static void fill(const pio_model *model, const pio_step_item *items, int32_t n_i
             int32_t at = item->context + t;
             ids[row] = item->ids[t];
             cache_rows[row] = item->pages[at / page_tokens] * page_tokens + at % page_tokens;
-            for (int axis = 0; axis < 3; axis++) positions[3 * row + axis] = at;
+            place_token(model, item, at, row);
         }
     }
 }
@@ -136,6 +149,7 @@ static void pad(const pio_model *model, int32_t live, int32_t bound) {
         ids[row] = 0;
         cache_rows[row] = row % model->spec.page_tokens;
         memset(positions + 3 * row, 0, 3 * sizeof *positions);
+        if (model->step_host->limits.picture_rows) ((pio_addr *)part_of(model, PICTURE_ROWS))[row] = 0;
     }
 }
 
@@ -175,6 +189,7 @@ pio_status pio_step_body(pio_model *model, const pio_step_item *items, int32_t n
         {CACHE_ROWS, sizeof(int32_t) * (size_t)bucket->bound},
         {SEQUENCES, sizeof(pio_step_sequence) * (size_t)n_items},
         {PAGES, sizeof(int32_t) * (size_t)n_pages},
+        {PICTURE_ROWS, model->step_host->limits.picture_rows ? sizeof(pio_addr) * (size_t)bucket->bound : 0},
     };
     for (size_t i = 0; i < PIO_COUNT(sends) && !status; i++)
         status = send(model, sends[i].which, sends[i].bytes, error);

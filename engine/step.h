@@ -2,11 +2,12 @@
 #ifndef PIO_ENGINE_STEP_H
 #define PIO_ENGINE_STEP_H
 
-#include "engine/model.h"
+#include "engine/sight.h"
 
 /* How much the step block holds. */
 typedef struct pio_step_limits {
     int32_t tokens, sequences, pages, outs;
+    int32_t picture_rows; /* tokens that may stand for a picture's row: all, or for a model without eyes 0 */
 } pio_step_limits;
 
 pio_step_limits pio_model_step_limits(const pio_model *model);
@@ -23,6 +24,7 @@ typedef struct pio_step_item {
     int32_t context;      /* tokens in its cache before the step */
     const int32_t *pages; /* its page table: pages for context + n tokens */
     int32_t n_pages;
+    const pio_sight *sight; /* its pictures, those of these tokens seen; NULL: none */
 } pio_step_item;
 
 /* Submits the body for the items' tokens, which must fit the chunk. Rows are numbered item after item. */

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/array.h"
+#include "kernels/attention/attention.h"
 
 static bool failed(const pio_spec *spec) {
     return spec->error.status != PIO_OK;
@@ -113,6 +114,12 @@ int32_t pio_cache_add(pio_spec *spec, int32_t n_kv_heads, int32_t head_dim) {
     return spec->n_caches - 1;
 }
 
+int32_t pio_patch_cache_add(pio_spec *spec, int32_t n_kv_heads, int32_t head_dim) {
+    int32_t cache = pio_cache_add(spec, n_kv_heads, head_dim);
+    if (cache >= 0) spec->caches[cache].of_patches = true;
+    return cache;
+}
+
 int32_t pio_state_add(pio_spec *spec, const char *name, pio_dim rows, int64_t row_bytes) {
     if (failed(spec)) return -1;
     pio_state *state = PIO_PUSH(spec, states);
@@ -190,6 +197,15 @@ void pio_store(pio_spec *spec, pio_tensor x, int32_t state) {
     info->index = state;
 }
 
+void pio_store_columns(pio_spec *spec, pio_tensor x, int32_t state, int32_t cols, int32_t column) {
+    pio_tensor whole = pio_state_use(spec, state, cols);
+    if (failed(spec)) return;
+    pio_tensor_info *info = &newest(spec)->tensors[x];
+    info->place = PIO_PLACE_VIEW;
+    info->index = whole;
+    info->column = column;
+}
+
 /* ---- ops ---- */
 
 static pio_node *node_add(pio_spec *spec, pio_op op, int n_in, const pio_tensor in[], int n_out,
@@ -246,6 +262,14 @@ pio_tensor pio_rmsnorm(pio_spec *spec, pio_tensor x, int32_t weight, float eps) 
     return y;
 }
 
+pio_tensor pio_layernorm(pio_spec *spec, pio_tensor x, int32_t weight, int32_t bias, float eps, int32_t merged) {
+    pio_tensor y = result(spec, PIO_OP_LAYERNORM, x, merged * cols_of(spec, x));
+    pio_tensor w = pio_weight_use(spec, weight), b = pio_weight_use(spec, bias);
+    if (merged > 1 && !failed(spec)) newest(spec)->tensors[y].rows = pio_dim_of(PIO_MERGED);
+    node_add(spec, PIO_OP_LAYERNORM, IN(x, w, b), OUT(y))->attrs.eps = eps;
+    return y;
+}
+
 pio_tensor pio_linear(pio_spec *spec, pio_tensor x, int32_t weight, int32_t bias) {
     if (failed(spec)) return PIO_NO_TENSOR;
     pio_tensor y = result(spec, PIO_OP_LINEAR, x, spec->weights[weight].rows);
@@ -266,12 +290,22 @@ pio_tensor pio_swiglu(pio_spec *spec, pio_tensor gate_up) {
     return y;
 }
 
+pio_tensor pio_gelu(pio_spec *spec, pio_tensor x, int32_t flags) {
+    pio_tensor y = result(spec, PIO_OP_GELU, x, cols_of(spec, x));
+    node_add(spec, PIO_OP_GELU, IN(x), OUT(y))->attrs.flags = flags;
+    return y;
+}
+
 pio_tensor pio_rope_table(pio_spec *spec, int32_t frequencies, float scale) {
+    return pio_rope_table_of(spec, PIO_TOKENS, frequencies, -1, scale);
+}
+
+pio_tensor pio_rope_table_of(pio_spec *spec, pio_symbol rows, int32_t frequencies, int32_t axes, float scale) {
     if (failed(spec)) return PIO_NO_TENSOR;
     pio_tensor weight = pio_weight_use(spec, frequencies);
     int32_t cols = 2 * cols_of(spec, weight);
-    pio_tensor y = tensor_add(spec, PIO_PLACE_ARENA, -1, pio_dim_of(PIO_TOKENS), cols, "rope_table");
-    pio_node *node = node_add(spec, PIO_OP_ROPE_TABLE, IN(weight, PIO_NO_TENSOR), OUT(y));
+    pio_tensor y = tensor_add(spec, PIO_PLACE_ARENA, -1, pio_dim_of(rows), cols, "rope_table");
+    pio_node *node = node_add(spec, PIO_OP_ROPE_TABLE, IN(weight, pio_weight_use(spec, axes)), OUT(y));
     node->attrs.scale = scale;
     node->attrs.rope_dim = cols;
     return y;
@@ -294,7 +328,7 @@ void pio_kv_append(pio_spec *spec, pio_tensor k, pio_tensor v, int32_t cache) {
     node->attrs.head_dim = spec->caches[cache].head_dim;
 }
 
-pio_tensor pio_attention(pio_spec *spec, pio_tensor q, int32_t cache, float scale) {
+static pio_tensor attention(pio_spec *spec, pio_tensor q, int32_t cache, float scale, int32_t flags) {
     if (failed(spec)) return PIO_NO_TENSOR;
     const pio_cache *info = &spec->caches[cache];
     pio_tensor y = result(spec, PIO_OP_ATTENTION, q, cols_of(spec, q));
@@ -303,6 +337,29 @@ pio_tensor pio_attention(pio_spec *spec, pio_tensor q, int32_t cache, float scal
     node->attrs.head_dim = info->head_dim;
     node->attrs.n_heads = cols_of(spec, q) / PIO_MAX(1, info->head_dim);
     node->attrs.scale = scale;
+    node->attrs.flags = flags;
+    return y;
+}
+
+pio_tensor pio_attention(pio_spec *spec, pio_tensor q, int32_t cache, float scale) {
+    return attention(spec, q, cache, scale, 0);
+}
+
+pio_tensor pio_attention_full(pio_spec *spec, pio_tensor q, int32_t cache, float scale) {
+    return attention(spec, q, cache, scale, PIO_ATTENTION_FULL);
+}
+
+pio_tensor pio_add_positions(pio_spec *spec, pio_tensor x, int32_t table) {
+    pio_tensor y = result(spec, PIO_OP_ADD_POSITIONS, x, cols_of(spec, x));
+    node_add(spec, PIO_OP_ADD_POSITIONS, IN(x, pio_weight_use(spec, table)), OUT(y));
+    return y;
+}
+
+pio_tensor pio_picture_rows(pio_spec *spec, pio_tensor x, int32_t column, int32_t flags) {
+    pio_tensor y = result(spec, PIO_OP_PICTURE_ROWS, x, cols_of(spec, x));
+    pio_node *node = node_add(spec, PIO_OP_PICTURE_ROWS, IN(x), OUT(y));
+    node->attrs.column = column;
+    node->attrs.flags = flags;
     return y;
 }
 

@@ -27,6 +27,7 @@ void pio_weight_part_add(pio_spec *spec, int32_t weight, const pio_weight_part *
 int32_t pio_weight_values(pio_spec *spec, const char *name, const float *values, int32_t n);
 
 int32_t pio_cache_add(pio_spec *spec, int32_t n_kv_heads, int32_t head_dim);
+int32_t pio_patch_cache_add(pio_spec *spec, int32_t n_kv_heads, int32_t head_dim); /* for one vision step */
 int32_t pio_state_add(pio_spec *spec, const char *name, pio_dim rows, int64_t row_bytes);
 
 /* ---- tensors ---- */
@@ -36,17 +37,28 @@ pio_tensor pio_columns(pio_spec *spec, pio_tensor x, int32_t first, int32_t cols
 void pio_tap(pio_spec *spec, pio_tensor x, const char *name);                      /* keeps x readable after the step */
 void pio_store(pio_spec *spec, pio_tensor x, int32_t state); /* x is written into the state's rows */
 
+/* x is written into columns [column, column + x's) of the state's rows, of which it has `cols`. */
+void pio_store_columns(pio_spec *spec, pio_tensor x, int32_t state, int32_t cols, int32_t column);
+
 /* ---- ops ---- contracts in kernels/ops.def; `weight` arguments are indices of weights, -1: absent */
 pio_tensor pio_embed(pio_spec *spec, int32_t table, int32_t slots);
 pio_tensor pio_gather_rows(pio_spec *spec, pio_tensor x);
 pio_tensor pio_rmsnorm(pio_spec *spec, pio_tensor x, int32_t weight, float eps);
+/* merged > 1: as many rows of x side by side become one row, [T, N] -> [T / merged, merged N], T being PIO_PATCHES. */
+pio_tensor pio_layernorm(pio_spec *spec, pio_tensor x, int32_t weight, int32_t bias, float eps, int32_t merged);
 pio_tensor pio_linear(pio_spec *spec, pio_tensor x, int32_t weight, int32_t bias);
 pio_tensor pio_add(pio_spec *spec, pio_tensor a, pio_tensor b);
 pio_tensor pio_swiglu(pio_spec *spec, pio_tensor gate_up);
+pio_tensor pio_gelu(pio_spec *spec, pio_tensor x, int32_t flags);
 pio_tensor pio_rope_table(pio_spec *spec, int32_t frequencies, float scale);
+/* Of the rows of another symbol, each frequency with its own of the three positions (axes: -1: the first). */
+pio_tensor pio_rope_table_of(pio_spec *spec, pio_symbol rows, int32_t frequencies, int32_t axes, float scale);
 pio_tensor pio_rope(pio_spec *spec, pio_tensor x, pio_tensor table, int32_t head_dim);
 void pio_kv_append(pio_spec *spec, pio_tensor k, pio_tensor v, int32_t cache);
 pio_tensor pio_attention(pio_spec *spec, pio_tensor q, int32_t cache, float scale);
+pio_tensor pio_attention_full(pio_spec *spec, pio_tensor q, int32_t cache, float scale); /* sees later rows too */
+pio_tensor pio_add_positions(pio_spec *spec, pio_tensor x, int32_t table);
+pio_tensor pio_picture_rows(pio_spec *spec, pio_tensor x, int32_t column, int32_t flags);
 void pio_sample(pio_spec *spec, pio_tensor logits, int32_t slots, int32_t ring);
 
 #endif

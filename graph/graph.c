@@ -73,6 +73,12 @@ static void weight_operand(const pio_spec *spec, int32_t index, pio_operand *ope
     operand->matrix_bytes = (int64_t)pio_weight_stride(weight);
 }
 
+/* Bytes between the rows of what a view is columns of. */
+static int64_t view_stride(const pio_spec *spec, const pio_tensor_info *of) {
+    return of->place == PIO_PLACE_STATE ? spec->states[of->index].row_bytes
+                                        : pio_encoding_stride(PIO_ENC_F32, of->cols);
+}
+
 void pio_node_call(const pio_spec *spec, const pio_graph *graph, const pio_node *node, const pio_bounds *bounds,
                    pio_call *call) {
     memset(call, 0, sizeof *call);
@@ -94,7 +100,6 @@ void pio_node_call(const pio_spec *spec, const pio_graph *graph, const pio_node 
         operand->stride = pio_encoding_stride(PIO_ENC_F32, info->cols);
         if (info->place == PIO_PLACE_CACHE) operand->layout = spec->caches[info->index].layout;
         if (info->place == PIO_PLACE_STATE) operand->stride = spec->states[info->index].row_bytes;
-        if (info->place == PIO_PLACE_VIEW)
-            operand->stride = pio_encoding_stride(PIO_ENC_F32, graph->tensors[info->index].cols);
+        if (info->place == PIO_PLACE_VIEW) operand->stride = view_stride(spec, &graph->tensors[info->index]);
     }
 }

@@ -54,7 +54,7 @@ typedef enum pio_weight_kind {
 } pio_weight_kind;
 
 /* Where rows lie in a checkpoint: from `first_row` on in a tensor [tensor_rows, columns], or of rank 3 with as many
- * rows in all. */
+ * rows in all, or (a convolution) of a higher rank, [tensor_rows, ...] with `columns` numbers a row. */
 typedef struct pio_tensor_rows {
     char tensor[104];
     int32_t first_row, tensor_rows;
@@ -84,6 +84,7 @@ typedef struct pio_weight {
 
 typedef struct pio_cache {
     int32_t n_kv_heads, head_dim;
+    bool of_patches;   /* holds the patches of one vision step, not the tokens of sequences */
     pio_layout layout; /* set by pio_choose_layouts */
 } pio_cache;
 
@@ -108,7 +109,7 @@ typedef enum pio_place {
 typedef struct pio_tensor_info {
     pio_place place;
     int32_t index;  /* of the weight, cache, state, or (view) the tensor of which it is columns */
-    int32_t column; /* view: its first column */
+    int32_t column; /* view: its first column; states alone are written through views */
     pio_dim rows;
     int32_t cols;
     bool tap; /* kept to the end of the step, in memory of its own, float32 */

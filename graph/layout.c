@@ -1,10 +1,11 @@
-/* One layout a weight: the decode rows decide, since decoding reads every weight for every token. */
+/* One layout a weight: the decode rows decide, since decoding reads every weight for every token; the weights of a
+ * vision graph are read for many patches at once, so there the first probe has many. */
 #include "graph/passes.h"
 
 const pio_bounds pio_probe_bounds[PIO_N_PROBES] = {
-    {{[PIO_TOKENS] = 1, [PIO_OUTS] = 1}},
-    {{[PIO_TOKENS] = 16, [PIO_OUTS] = 4}},
-    {{[PIO_TOKENS] = 512, [PIO_OUTS] = 16}},
+    {{[PIO_TOKENS] = 1, [PIO_OUTS] = 1, [PIO_PATCHES] = 1024, [PIO_MERGED] = 256}},
+    {{[PIO_TOKENS] = 16, [PIO_OUTS] = 4, [PIO_PATCHES] = 16, [PIO_MERGED] = 4}},
+    {{[PIO_TOKENS] = 512, [PIO_OUTS] = 16, [PIO_PATCHES] = 4, [PIO_MERGED] = 1}},
 };
 
 const pio_tensor_info *pio_node_stored(const pio_graph *graph, const pio_node *node) {
@@ -69,7 +70,6 @@ static pio_status choose(const subject *s, bool cache, pio_dtype dtype, pio_layo
         const pio_layout_info *info = pio_layout_get((pio_layout)i);
         int64_t score;
         if ((info->panel_rows == 0) != cache || (!cache && info->dtype != dtype)) continue;
-        if (cache && s->selector->cache_layouts && !(s->selector->cache_layouts & 1u << i)) continue;
         if (!layout_score(s, (pio_layout)i, &score, &unserved) || score <= best) continue;
         best = score;
         *chosen = (pio_layout)i;
@@ -89,7 +89,7 @@ pio_status pio_choose_layouts(pio_spec *spec, const pio_selector *selector, pio_
     for (int32_t i = 0; i < spec->n_caches; i++) {
         const subject s = {spec, selector, PIO_PLACE_CACHE, i};
         pio_status status = choose(&s, true, PIO_DTYPE_COUNT, &spec->caches[i].layout, error);
-        if (status) return selector->cache_layouts ? pio_fail_prefix(error, "the kv_cache asked for") : status;
+        if (status) return status;
     }
     return PIO_OK;
 }

@@ -54,9 +54,12 @@ static pio_status check_output(const verifier *v, int operand) {
     pio_tensor t = v->node->out[operand];
     if (t < 0 || t >= v->graph->n_tensors) return wrong(v, "writes a tensor that does not exist", operand);
     const pio_tensor_info *info = &v->graph->tensors[t];
-    if (info->place == PIO_PLACE_WEIGHT || info->place == PIO_PLACE_VIEW)
+    pio_status status = check_index(v, info, operand);
+    if (status) return status;
+    if (info->place == PIO_PLACE_WEIGHT ||
+        (info->place == PIO_PLACE_VIEW && v->graph->tensors[info->index].place != PIO_PLACE_STATE))
         return wrong(v, "writes a weight or a view", operand);
-    return check_index(v, info, operand);
+    return PIO_OK;
 }
 
 /* Matrix products: the columns of x and w agree, and the rows of w are the columns of y. */

@@ -7,27 +7,59 @@
 #include "apps/cli/cli.h"
 #include "engine/bench.h"
 
-enum { DEFAULT_TOKENS = 512, DEFAULT_CONTEXT = 512, DEFAULT_REPEATS = 3, DECODE_REPEATS = 15 };
+enum {
+    DEFAULT_TOKENS = 512,
+    DEFAULT_CONTEXT = 512,
+    DEFAULT_REPEATS = 3,
+    DECODE_REPEATS = 15,
+    VISION_SIDE = 64 /* patches: of a picture of 1024 x 1024 pixels */
+};
 
-static json_t *as_json(const pio_model *model, const pio_ceilings *ceilings, const pio_bench_result *results, int n) {
+/* A result and the ceilings that it counts against: a vision tower computes in 16 bits, whatever the text's weights. */
+typedef struct measured {
+    pio_bench_result result;
+    pio_ceilings *ceilings;
+} measured;
+
+static json_t *as_json(const pio_model *model, const pio_ceilings *ceilings, const measured *results, int n) {
     json_t *list = json_array();
-    for (int i = 0; i < n; i++)
-        json_array_append_new(list, json_pack("{s:s, s:i, s:i, s:i, s:f, s:f}", "test", results[i].test.name, "tokens",
-                                              results[i].test.tokens, "context", results[i].test.context, "batch",
-                                              results[i].test.batch, "tokens_per_s", results[i].tokens_per_s,
-                                              "fraction", pio_bench_fraction(&results[i], ceilings)));
+    for (int i = 0; i < n; i++) {
+        const pio_bench_test *test = &results[i].result.test;
+        json_array_append_new(list,
+                              json_pack("{s:s, s:i, s:i, s:i, s:f, s:f, s:f}", "test", test->name, "tokens",
+                                        test->tokens, "context", test->context, "batch", test->batch, "tokens_per_s",
+                                        results[i].result.tokens_per_s, "ops_per_s", results[i].ceilings->ops_per_s,
+                                        "fraction", pio_bench_fraction(&results[i].result, results[i].ceilings)));
+    }
     return json_pack("{s:s, s:s, s:s, s:{s:f, s:f}, s:o}", "backend", pio_backend_name(model->chosen.caps.backend),
                      "device", model->chosen.caps.name, "weights", pio_dtype_name(model->options.weights), "ceilings",
                      "read_bytes_per_s", ceilings->read_bytes_per_s, "ops_per_s", ceilings->ops_per_s, "results", list);
 }
 
-static void print_text(const pio_ceilings *ceilings, const pio_bench_result *results, int n) {
+static void print_text(const pio_ceilings *ceilings, const measured *results, int n) {
     printf("ceilings: reads %.1f GB/s, computes %.3f Top/s\n", ceilings->read_bytes_per_s / 1e9,
            ceilings->ops_per_s / 1e12);
-    for (int i = 0; i < n; i++)
-        printf("%-8s %d x %d tokens at context %d: %.2f tokens/s, %.1f%% of the ceiling\n", results[i].test.name,
-               results[i].test.batch, results[i].test.tokens, results[i].test.context, results[i].tokens_per_s,
-               100 * pio_bench_fraction(&results[i], ceilings));
+    for (int i = 0; i < n; i++) {
+        const pio_bench_test *test = &results[i].result.test;
+        printf("%-8s %d x %d tokens at context %d: %.2f tokens/s, %.1f%% of the ceiling\n", test->name, test->batch,
+               test->tokens, test->context, results[i].result.tokens_per_s,
+               100 * pio_bench_fraction(&results[i].result, results[i].ceilings));
+    }
+}
+
+/* Runs one test between two measurements of its ceilings. */
+static pio_status run_test(pio_model *model, pio_dtype weights, const pio_bench_test *test, measured *out,
+                           pio_error *error) {
+    pio_probe *probe = NULL;
+    pio_status status = pio_probe_create(model, weights, &probe, error);
+    if (!status) status = pio_probe_measure(probe, out->ceilings, error);
+    if (!status)
+        status = strcmp(test->name, "vision")
+                     ? pio_bench_run(model, test, cli_interrupted, &out->result, error)
+                     : pio_bench_vision(model, test, VISION_SIDE, cli_interrupted, &out->result, error);
+    if (!status) status = pio_probe_measure(probe, out->ceilings, error);
+    pio_probe_destroy(probe);
+    return status;
 }
 
 static int run_tests(const cli_options *options, pio_model *model, pio_error *error) {
@@ -37,20 +69,19 @@ static int run_tests(const cli_options *options, pio_model *model, pio_error *er
         {"prefill", 1, options->tokens ? options->tokens : DEFAULT_TOKENS, 0,
          options->repeats ? options->repeats : DEFAULT_REPEATS},
         {"decode", batch, 1, context, options->repeats ? options->repeats : DECODE_REPEATS},
+        {"vision", 1, 0, 0, options->repeats ? options->repeats : DEFAULT_REPEATS},
     };
-    pio_bench_result results[PIO_COUNT(tests)];
-    pio_ceilings ceilings = {0};
-    pio_probe *probe = NULL;
-    pio_status status = pio_probe_create(model, &probe, error);
-    if (!status) status = pio_probe_measure(probe, &ceilings, error);
-    for (size_t i = 0; i < PIO_COUNT(tests) && !status; i++) {
-        status = pio_bench_run(model, &tests[i], cli_interrupted, &results[i], error);
-        if (!status) status = pio_probe_measure(probe, &ceilings, error);
+    const int n_tests = model->config.common.eyes.merge ? 3 : 2;
+    pio_ceilings ceilings = {0}, of_vision = {0};
+    measured results[PIO_COUNT(tests)];
+    for (int i = 0; i < n_tests; i++) {
+        const bool vision = !strcmp(tests[i].name, "vision");
+        results[i].ceilings = vision ? &of_vision : &ceilings;
+        if (run_test(model, vision ? PIO_DTYPE_BF16 : model->options.weights, &tests[i], &results[i], error))
+            return cli_refuse(error);
     }
-    pio_probe_destroy(probe);
-    if (status) return cli_refuse(error);
-    if (options->json) return cli_print_json(as_json(model, &ceilings, results, (int)PIO_COUNT(tests)));
-    print_text(&ceilings, results, (int)PIO_COUNT(tests));
+    if (options->json) return cli_print_json(as_json(model, &ceilings, results, n_tests));
+    print_text(&ceilings, results, n_tests);
     return EXIT_DONE;
 }
 

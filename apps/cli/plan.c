@@ -42,60 +42,37 @@ static json_t *steps_of(const pio_model *model) {
         const pio_bucket *bucket;
     } steps[] = {{"decode", &model->body.items[0]},
                  {"prefill", &model->body.items[model->body.n - 1]},
-                 {"head", &model->head.items[0]}};
+                 {"head", &model->head.items[0]},
+                 {"vision", model->vision.n ? &model->vision.items[model->vision.n - 1] : NULL}};
     json_t *array = json_array();
-    for (size_t i = 0; i < PIO_COUNT(steps); i++)
+    for (size_t i = 0; i < PIO_COUNT(steps) && steps[i].bucket; i++)
         json_array_append_new(array, json_pack("{s:s, s:i, s:i, s:o}", "step", steps[i].name, "rows",
                                                steps[i].bucket->bound, "dispatches", steps[i].bucket->plan.n_nodes,
                                                "kernels", kernels_of(&steps[i].bucket->plan)));
     return array;
 }
 
-static json_t *as_json(const pio_model *model, const pio_config *config) {
+static json_t *as_json(const pio_model *model) {
     const pio_memory_plan *m = &model->memory_plan;
     const pio_chosen_device *chosen = &model->chosen;
-    json_t *memory = json_pack("{s:I, s:I, s:I, s:I, s:I}", "weights", (json_int_t)m->weights, "kv_cache",
+    json_t *memory = json_pack("{s:I, s:I, s:I, s:I, s:I, s:I}", "weights", (json_int_t)m->weights, "kv_cache",
                                (json_int_t)m->cache, "workspace", (json_int_t)m->workspace, "states",
-                               (json_int_t)m->states, "total", (json_int_t)m->total);
-    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:i, s:i, s:o, s:o, s:o}", "model", model->directory, "family",
+                               (json_int_t)m->states, "vision", (json_int_t)m->vision, "total", (json_int_t)m->total);
+    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:i, s:i, s:o, s:o}", "model", model->directory, "family",
                      model->family->product, "backend", pio_backend_name(chosen->caps.backend), "device",
                      chosen->caps.name, "weights", pio_dtype_name(model->options.weights), "context",
                      model->options.context, "page_tokens", model->spec.page_tokens, "memory_bytes", memory, "steps",
-                     steps_of(model), "settings", pio_config_show(config, model));
+                     steps_of(model));
 }
 
-static void print_value(const json_t *value) {
-    if (json_is_null(value))
-        printf("-");
-    else if (json_is_boolean(value))
-        printf(json_is_true(value) ? "on" : "off");
-    else if (json_is_real(value))
-        printf("%g", json_real_value(value));
-    else if (json_is_string(value))
-        printf("%s", json_string_value(value));
-    else
-        json_dumpf(value, stdout, JSON_ENCODE_ANY | JSON_COMPACT);
-}
-
-static void print_settings(const pio_model *model, const pio_config *config) {
-    json_t *settings = pio_config_show(config, model), *setting;
-    const char *name;
-    puts("settings");
-    json_object_foreach(settings, name, setting) {
-        printf("           %-20s ", name);
-        print_value(json_object_get(setting, "value"));
-        printf(" (%s)\n", json_string_value(json_object_get(setting, "from")));
-    }
-    json_decref(settings);
-}
-
-static void print_text(const pio_model *model, const pio_config *config) {
+static void print_text(const pio_model *model) {
     const pio_memory_plan *m = &model->memory_plan;
     printf("model      %s (%s), %d layers\n", model->directory, model->family->product, model->config.common.n_layers);
     printf("context    %d tokens in pages of %d\n", model->options.context, model->spec.page_tokens);
-    printf("memory     weights %.1f MB (%s), KV cache %.1f MB, workspace %.1f MB, states %.1f MB: %.1f MB in all\n",
+    printf("memory     weights %.1f MB (%s), KV cache %.1f MB, workspace %.1f MB, states %.1f MB, pictures %.1f MB: "
+           "%.1f MB in all\n",
            (double)m->weights / 1e6, pio_dtype_name(model->options.weights), (double)m->cache / 1e6,
-           (double)m->workspace / 1e6, (double)m->states / 1e6, (double)m->total / 1e6);
+           (double)m->workspace / 1e6, (double)m->states / 1e6, (double)m->vision / 1e6, (double)m->total / 1e6);
     json_t *steps = steps_of(model), *step, *kernel;
     size_t i, j;
     json_array_foreach(steps, i, step) {
@@ -108,7 +85,6 @@ static void print_text(const pio_model *model, const pio_config *config) {
         }
     }
     json_decref(steps);
-    print_settings(model, config);
 }
 
 /* A list of texts, one a graph. */
@@ -135,22 +111,16 @@ static void print_graphs(const pio_model *model) {
 int cli_plan(const cli_options *options) {
     pio_error error = {0};
     pio_model *model = NULL;
-    pio_config config = {0};
+    if (cli_open_model(options, true, &model, &error)) return cli_refuse(&error);
     int code = EXIT_DONE;
-    pio_status status = cli_open_model(options, true, &model, &error);
-    if (!status) status = pio_config_copy(&options->config, &config, &error);
-    if (!status) status = pio_config_read_checkpoint(&config, model->directory, &error);
-    if (status) {
-        code = cli_refuse(&error);
-    } else if (options->json) {
-        json_t *json = as_json(model, &config);
+    if (options->json) {
+        json_t *json = as_json(model);
         if (options->graph && json) json_object_set_new(json, "graphs", graphs_of(model));
         code = cli_print_json(json);
     } else {
-        print_text(model, &config);
+        print_text(model);
         if (options->graph) print_graphs(model);
     }
-    pio_config_free(&config);
     pio_model_close(model);
     return code;
 }

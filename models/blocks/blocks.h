@@ -15,6 +15,10 @@ pio_status pio_rope_read(const pio_json_object *config, double *theta, pio_error
 /* Frequencies theta^(-2i/dim), i < dim/2, computed in double: returns the weight's index. */
 int32_t pio_rope_frequencies(pio_spec *spec, double theta, int32_t dim);
 
+/* Which of the three positions each frequency takes: interleaved, height for i % 3 == 1 and i < 3 section[1], width for
+ * i % 3 == 2 and i < 3 section[2], else time. Returns the weight's index. */
+int32_t pio_mrope_axes(pio_spec *spec, const int32_t section[3], int32_t dim);
+
 /* ---- grouped-query attention, with a norm per head (Qwen3) ---- */
 
 typedef struct pio_gqa {
@@ -34,6 +38,23 @@ pio_tensor pio_gqa_block(pio_spec *spec, const pio_gqa *config, const char *pref
  * .mlp.{gate,up,down}_proj. */
 pio_tensor pio_swiglu_block(pio_spec *spec, const char *prefix, pio_tensor x, int32_t hidden_size, int32_t width,
                             float eps);
+
+/* ---- vision transformer ---- */
+
+enum { PIO_VIT_MAX_TAPS = 8 };
+
+typedef struct pio_vit {
+    int32_t hidden_size, n_heads, n_layers, width; /* width: of the feed-forward */
+    int32_t patch_values, merge, table_rows;
+    int32_t out_size;                       /* of a merged row: the text model's hidden size */
+    int32_t n_taps, taps[PIO_VIT_MAX_TAPS]; /* layers whose output is merged too, for DeepStack */
+} pio_vit;
+
+/* Graph `vision`: patches of one or more pictures, state "patches" [PATCHES, patch_values], to picture rows, state
+ * "pictures" [MERGED, (1 + n_taps) x out_size]: the merged row, then those of the taps. A step's sequences are its
+ * pictures, positions (., row, column) of a patch. Tensors are `prefix`.patch_embed.proj, .pos_embed, .blocks.N,
+ * .merger and .deepstack_merger_list.N. */
+void pio_vit_graph(pio_spec *spec, const pio_vit *config, const char *prefix);
 
 /* ---- the two ends ---- */
 

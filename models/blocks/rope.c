@@ -38,3 +38,15 @@ int32_t pio_rope_frequencies(pio_spec *spec, double theta, int32_t dim) {
     free(frequencies);
     return weight;
 }
+
+int32_t pio_mrope_axes(pio_spec *spec, const int32_t section[3], int32_t dim) {
+    float *axes = malloc(sizeof *axes * (size_t)(dim / 2));
+    if (!axes) {
+        pio_fail_memory(&spec->error, "rotary axes", sizeof *axes * (size_t)(dim / 2));
+        return -1;
+    }
+    for (int32_t i = 0; i < dim / 2; i++) axes[i] = i % 3 && i < 3 * section[i % 3] ? (float)(i % 3) : 0.0f;
+    int32_t weight = pio_weight_values(spec, "rope_axes", axes, dim / 2);
+    free(axes);
+    return weight;
+}

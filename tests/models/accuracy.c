@@ -19,6 +19,7 @@ typedef struct golden {
     pio_safetensors *file;
     const float *logits; /* [n, vocab] */
     int32_t ids[MOST_IDS], greedy[MOST_IDS];
+    test_pictures pictures;
     int32_t n, n_greedy, vocab; /* n_greedy: ids and their continuation */
 } golden;
 
@@ -89,7 +90,12 @@ static const tolerance tolerances[] = {
     {"q4", PIO_DTYPE_Q4, false, 0.1, 0.4},
 };
 
-static void check_logits(const golden *g, const tolerance *limit) {
+/* Those of a model with eyes. */
+static void load_pictures(golden *g, const pio_model *model) {
+    if (model->config.common.eyes.merge) test_pictures_load(g->file, model->config.common.eyes.merge, &g->pictures);
+}
+
+static void check_logits(golden *g, const tolerance *limit) {
     static const int32_t steps[] = {MOST_IDS, 1, 7};
     float *logits = malloc(sizeof *logits * (size_t)g->n * (size_t)g->vocab);
     pio_engine_options options = test_engine_options(limit->compute_f32);
@@ -100,7 +106,8 @@ static void check_logits(const golden *g, const tolerance *limit) {
     assert_int_equal(model->config.common.vocab_size, g->vocab);
     for (size_t i = 0; i < PIO_COUNT(steps); i++) {
         double median, worst;
-        test_model_logits(model, g->ids, g->n, PIO_MIN(steps[i], g->n), logits);
+        load_pictures(g, model);
+        test_model_logits_seen(model, g->ids, g->n, PIO_MIN(steps[i], g->n), &g->pictures, logits);
         token_errors(g, logits, &median, &worst);
         print_message("%s, steps of %d: NMSE of the median token %.2g, of the worst %.2g\n", limit->name,
                       PIO_MIN(steps[i], g->n), median, worst);
@@ -111,14 +118,17 @@ static void check_logits(const golden *g, const tolerance *limit) {
     free(logits);
 }
 
-static void check_greedy(const golden *g, bool compute_f32) {
+static void check_greedy(golden *g, bool compute_f32) {
     static test_answer answer;
     const int32_t n_new = g->n_greedy - g->n;
     pio_engine_options options = test_engine_options(compute_f32);
     options.context = g->n_greedy;
     pio_engine *engine = test_engine_open(g->directory, &options);
     assert_memory_equal(g->greedy, g->ids, sizeof *g->ids * (size_t)g->n);
+    load_pictures(g, pio_engine_model(engine));
     test_answer_begin(&answer, g->ids, g->n, n_new);
+    answer.request.pictures = g->pictures.list;
+    answer.request.n_pictures = g->pictures.n;
     test_answers_run(engine, &answer, 1);
     assert_int_equal(answer.n_tokens, n_new);
     for (int32_t i = 0; i < n_new; i++)

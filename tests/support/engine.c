@@ -28,8 +28,10 @@ pio_engine *test_engine_open(const char *directory, const pio_engine_options *op
 }
 
 void test_random_ids(test_random *random, const pio_model *model, int32_t *ids, int32_t n) {
-    for (int32_t i = 0; i < n; i++)
-        ids[i] = (int32_t)test_random_below(random, (uint64_t)model->config.common.vocab_size);
+    const pio_model_eyes *eyes = &model->config.common.eyes;
+    for (int32_t i = 0; i < n; i++) do
+            ids[i] = (int32_t)test_random_below(random, (uint64_t)model->config.common.vocab_size);
+        while (eyes->merge && (ids[i] == eyes->image_token || ids[i] == eyes->video_token));
 }
 
 /* The logits of the newest body step's n rows. */
@@ -49,6 +51,12 @@ static void take_logits(pio_model *model, int32_t n, float *logits) {
 }
 
 void test_model_logits(pio_model *model, const int32_t *ids, int32_t n, int32_t step, float *logits) {
+    test_model_logits_seen(model, ids, n, step, &(const test_pictures){.n = 0}, logits);
+}
+
+void test_model_logits_seen(pio_model *model, const int32_t *ids, int32_t n, int32_t step,
+                            const test_pictures *pictures, float *logits) {
+    pio_sight *sight = NULL;
     const size_t vocab = (size_t)model->config.common.vocab_size;
     const int32_t n_pages = PIO_CEIL_DIV(n, model->spec.page_tokens);
     int32_t pages[MOST_PAGES];
@@ -56,12 +64,17 @@ void test_model_logits(pio_model *model, const int32_t *ids, int32_t n, int32_t 
     assert_in_range(n_pages, 1, MOST_PAGES);
     for (int32_t i = 0; i < n_pages; i++) pages[i] = n_pages - i; /* not in the order of the tokens */
     memset(logits, 0xff, sizeof *logits * vocab * (size_t)n);     /* NaN */
+    if (pio_sight_check(model, ids, n, pictures->list, pictures->n, &error) ||
+        (pictures->n && pio_sight_create(model, ids, n, pictures->list, pictures->n, &sight, &error)))
+        fail_msg("%s", error.text);
     for (int32_t at = 0; at < n; at += step) {
         const int32_t n_now = PIO_MIN(step, n - at);
-        const pio_step_item item = {ids + at, n_now, at, pages, n_pages};
+        const pio_step_item item = {ids + at, n_now, at, pages, n_pages, sight};
+        if (sight && pio_sight_look(sight, at, n_now, &error)) fail_msg("%s", error.text);
         if (pio_step_body(model, &item, 1, &error)) fail_msg("%s", error.text);
         take_logits(model, n_now, logits + vocab * (size_t)at);
     }
+    pio_sight_destroy(sight);
 }
 
 double test_nmse(const float *got, const float *wanted, size_t n) {

@@ -3,6 +3,7 @@
 #define PIO_TESTS_ENGINE_H
 
 #include "engine/request.h"
+#include "tests/support/pictures.h"
 #include "tests/support/random.h"
 
 /* The bundled sibling of Qwen3-4B-Instruct-2507: 512 ids, 1,024 positions. */
@@ -15,10 +16,15 @@ pio_engine_options test_engine_options(bool compute_f32);
 pio_model *test_model_load(const char *directory, const pio_engine_options *options);
 pio_engine *test_engine_open(const char *directory, const pio_engine_options *options);
 
+/* Ids of text: none stands for a picture. */
 void test_random_ids(test_random *random, const pio_model *model, int32_t *ids, int32_t n);
 
 /* Feeds ids[0 .. n) from an empty cache, `step` tokens at a time; logits: [n, vocab]. */
 void test_model_logits(pio_model *model, const int32_t *ids, int32_t n, int32_t step, float *logits);
+
+/* The same of a prompt with pictures. */
+void test_model_logits_seen(pio_model *model, const int32_t *ids, int32_t n, int32_t step,
+                            const test_pictures *pictures, float *logits);
 
 /* The mean square of got - wanted over the mean square of wanted; infinite where a number is not finite. */
 double test_nmse(const float *got, const float *wanted, size_t n);

@@ -1,0 +1,133 @@
+#include <string.h>
+
+#include "models/qwen3_vl_2b/qwen3_vl.h"
+
+_Static_assert(sizeof(pio_qwen3_vl_config) <= PIO_MODEL_CONFIG_BYTES, "the config fits pio_any_config");
+
+enum { MAX_WIDTH = 1 << 16, MAX_HEADS = 1024, MAX_LAYERS = 512, MAX_SIDE = 1024, MAX_MERGE = 16 };
+
+/* One whole number of an object: key, range, and the value where the key is absent (0: it must be there). */
+typedef struct number {
+    const char *key;
+    int64_t least, most, otherwise;
+    int32_t *out;
+} number;
+
+static pio_status read_numbers(const pio_json_object *in, const number *numbers, size_t n, pio_error *error) {
+    for (size_t i = 0; i < n; i++) {
+        int64_t value = numbers[i].otherwise;
+        pio_status status =
+            value ? pio_json_get_int_or(in, numbers[i].key, numbers[i].least, numbers[i].most, value, &value, error)
+                  : pio_json_get_int(in, numbers[i].key, numbers[i].least, numbers[i].most, &value, error);
+        if (status) return status;
+        *numbers[i].out = (int32_t)value;
+    }
+    return PIO_OK;
+}
+
+/* text_config.rope_parameters.mrope_section, or rope_scaling's. */
+static pio_status read_mrope(const pio_json_object *text, int32_t head_dim, int32_t section[3], pio_error *error) {
+    pio_json_object rope;
+    pio_status status = pio_json_get_object(text, "rope_parameters", &rope, error);
+    if (!status && !rope.json) status = pio_json_get_object(text, "rope_scaling", &rope, error);
+    int64_t values[3] = {24, 20, 20};
+    size_t n = 0;
+    bool interleaved = true;
+    if (!status) status = pio_json_get_ints(&rope, "mrope_section", 0, MAX_WIDTH, values, 3, &n, error);
+    if (!status) status = pio_json_get_bool_or(&rope, "mrope_interleaved", true, &interleaved, error);
+    if (status) return status;
+    if (!interleaved)
+        return pio_fail(error, PIO_UNSUPPORTED, "'%s': mrope_interleaved false is not supported, only true is",
+                        text->file);
+    const int64_t sum = values[0] + values[1] + values[2];
+    if ((n && n != 3) || sum != head_dim / 2)
+        return pio_fail(error, PIO_CORRUPT,
+                        "'%s': mrope_section has %zu numbers of sum %lld, but must have 3 of sum %d", text->file, n,
+                        (long long)sum, head_dim / 2);
+    for (int i = 0; i < 3; i++) section[i] = (int32_t)values[i];
+    return PIO_OK;
+}
+
+static pio_status check_vision(const pio_json_object *in, const pio_qwen3_vl_config *c, pio_error *error) {
+    const pio_vit *v = &c->vision;
+    if (v->hidden_size % v->n_heads || v->hidden_size / v->n_heads % 4)
+        return pio_fail(error, PIO_CORRUPT,
+                        "'%s': %shidden_size %d does not make %d heads of a multiple of 4 numbers each", in->file,
+                        in->prefix, v->hidden_size, v->n_heads);
+    if (v->out_size != c->text.common.hidden_size)
+        return pio_fail(error, PIO_CORRUPT, "'%s': %sout_hidden_size %d is not the text model's hidden_size %d",
+                        in->file, in->prefix, v->out_size, c->text.common.hidden_size);
+    int32_t side = 1;
+    while (side * side < v->table_rows) side++;
+    if (side * side != v->table_rows)
+        return pio_fail(error, PIO_CORRUPT, "'%s': %snum_position_embeddings %d is not the square of a whole number",
+                        in->file, in->prefix, v->table_rows);
+    if (v->n_taps > c->text.common.n_layers)
+        return pio_fail(error, PIO_CORRUPT, "'%s': %sdeepstack_visual_indexes has %d layers, the text model only %d",
+                        in->file, in->prefix, v->n_taps, c->text.common.n_layers);
+    const char *act;
+    pio_status status = pio_json_get_string_or(in, "hidden_act", "gelu_pytorch_tanh", &act, error);
+    if (!status && strcmp(act, "gelu_pytorch_tanh"))
+        return pio_fail(error, PIO_UNSUPPORTED,
+                        "'%s': %shidden_act '%.40s' is not supported, only 'gelu_pytorch_tanh' is", in->file,
+                        in->prefix, act);
+    return status;
+}
+
+static pio_status read_vision(const pio_json_object *in, pio_qwen3_vl_config *c, pio_error *error) {
+    pio_vit *v = &c->vision;
+    int32_t patch, temporal, channels;
+    const number numbers[] = {
+        {"hidden_size", 4, MAX_WIDTH, 0, &v->hidden_size},
+        {"num_heads", 1, MAX_HEADS, 0, &v->n_heads},
+        {"depth", 1, MAX_LAYERS, 0, &v->n_layers},
+        {"intermediate_size", 1, MAX_WIDTH, 0, &v->width},
+        {"out_hidden_size", 1, 1 << 20, 0, &v->out_size},
+        {"num_position_embeddings", 1, MAX_SIDE * MAX_SIDE, 0, &v->table_rows},
+        {"spatial_merge_size", 1, MAX_MERGE, 2, &v->merge},
+        {"patch_size", 1, 256, 16, &patch},
+        {"temporal_patch_size", 1, 16, 2, &temporal},
+        {"in_channels", 1, 16, 3, &channels},
+    };
+    pio_status status = read_numbers(in, numbers, PIO_COUNT(numbers), error);
+    int64_t taps[PIO_VIT_MAX_TAPS];
+    size_t n_taps = 0;
+    if (!status)
+        status = pio_json_get_ints(in, "deepstack_visual_indexes", 0, v->n_layers - 1, taps, PIO_COUNT(taps), &n_taps,
+                                   error);
+    if (status) return status;
+    v->patch_values = channels * temporal * patch * patch;
+    v->n_taps = (int32_t)n_taps;
+    for (size_t i = 0; i < n_taps; i++) v->taps[i] = (int32_t)taps[i];
+    return check_vision(in, c, error);
+}
+
+/* The ids that stand for pictures in a prompt, and what the engine has to know of the tower. */
+static pio_status read_eyes(const pio_json_object *root, pio_qwen3_vl_config *c, pio_error *error) {
+    pio_model_eyes *eyes = &c->text.common.eyes;
+    const int64_t last = c->text.common.vocab_size - 1;
+    const number numbers[] = {
+        {"image_token_id", 0, last, 0, &eyes->image_token},
+        {"video_token_id", 0, last, 0, &eyes->video_token},
+    };
+    eyes->merge = c->vision.merge;
+    eyes->patch_values = c->vision.patch_values;
+    eyes->row_values = (1 + c->vision.n_taps) * c->vision.out_size;
+    for (eyes->table_side = 1; eyes->table_side * eyes->table_side < c->vision.table_rows;) eyes->table_side++;
+    return read_numbers(root, numbers, PIO_COUNT(numbers), error);
+}
+
+pio_status pio_qwen3_vl_read_config(const pio_json_object *root, pio_any_config *out, pio_error *error) {
+    pio_qwen3_vl_config *c = (pio_qwen3_vl_config *)out;
+    pio_json_object text, vision;
+    pio_status status = pio_json_get_object(root, "text_config", &text, error);
+    if (!status) status = pio_json_get_object(root, "vision_config", &vision, error);
+    if (!status && (!text.json || !vision.json))
+        status = pio_fail(error, PIO_CORRUPT, "'%s': %s is missing", root->file,
+                          text.json ? "vision_config" : "text_config");
+    if (!status) status = pio_qwen3_read_config(&text, out, error);
+    if (!status) status = pio_json_get_bool_or(root, "tie_word_embeddings", false, &c->text.common.tied, error);
+    if (!status) status = read_mrope(&text, c->text.attention.head_dim, c->mrope_section, error);
+    if (!status) status = read_vision(&vision, c, error);
+    return status ? status : read_eyes(root, c, error);
+}
