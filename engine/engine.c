@@ -136,8 +136,9 @@ static pio_status admit(pio_engine *engine, sequence *s, pio_request *request, p
                                              request->n_pictures, &s->sight, error);
         if (status) return status;
     }
+    const int32_t reusable = engine->model->options.no_prefix_cache ? 0 : request->n_prompt - 1;
     s->n_pages = s->n_published =
-        pio_pages_match(engine->pages, s->ids, pio_sight_contents(s->sight), request->n_prompt - 1, s->pages);
+        pio_pages_match(engine->pages, s->ids, pio_sight_contents(s->sight), reusable, s->pages);
     s->n_fed = request->n_reused = s->n_pages * engine->model->spec.page_tokens;
     return pio_slots_set(engine->slots, s->slot, &request->sampling, request->prompt, request->n_prompt, error);
 }

@@ -50,10 +50,19 @@ static int32_t fitting_context(const pio_model *model, int32_t wanted, uint64_t 
     return wanted;
 }
 
-pio_status pio_model_plan_memory(pio_model *model, pio_error *error) {
-    pio_memory_plan *plan = &model->memory_plan;
+/* What is free, or the part of it that the model may take. */
+static pio_status available(const pio_model *model, uint64_t *bytes, pio_error *error) {
+    const uint64_t limit = model->options.memory_limit_bytes;
     pio_memory_budget budget;
     pio_status status = pio_device_memory_budget(model->chosen.device, &budget, error);
+    *bytes = status ? 0 : limit ? PIO_MIN(limit, budget.free_bytes) : budget.free_bytes;
+    return status;
+}
+
+pio_status pio_model_plan_memory(pio_model *model, pio_error *error) {
+    pio_memory_plan *plan = &model->memory_plan;
+    uint64_t free_bytes;
+    pio_status status = available(model, &free_bytes, error);
     if (status) return status;
     for (int32_t i = 0; i < model->spec.n_weights; i++) plan->weights += pio_model_weight_bytes(model, i);
     for (int32_t i = 0; i < model->spec.n_states; i++) plan->states += state_bytes(model, i);
@@ -65,7 +74,7 @@ pio_status pio_model_plan_memory(pio_model *model, pio_error *error) {
         return pio_fail(error, PIO_INVALID_ARGUMENT, "--context %d is more than the %d positions that '%s' knows",
                         *context, known, model->directory);
     int32_t wanted = model->options.most_context ? model->options.most_context : DEFAULT_CONTEXT;
-    if (!*context) *context = fitting_context(model, PIO_MIN(known, wanted), fixed, budget.free_bytes);
+    if (!*context) *context = fitting_context(model, PIO_MIN(known, wanted), fixed, free_bytes);
     /* Cache rows and pages are numbered in 32 bits. */
     const int64_t page = model->spec.page_tokens;
     if ((*context + page) * model->options.max_sequences + page > INT32_MAX)
@@ -82,14 +91,15 @@ pio_status pio_model_plan_memory(pio_model *model, pio_error *error) {
 }
 
 static pio_status check_budget(const pio_model *model, pio_error *error) {
-    pio_memory_budget budget;
-    pio_status status = pio_device_memory_budget(model->chosen.device, &budget, error);
-    if (status || model->memory_plan.total <= budget.free_bytes) return status;
+    uint64_t free_bytes;
+    pio_status status = available(model, &free_bytes, error);
+    if (status || model->memory_plan.total <= free_bytes) return status;
     return pio_fail(error, PIO_OUT_OF_MEMORY,
-                    "'%s' needs %.2f GB (weights %.2f, KV cache %.2f) and %.2f GB are free: use --weights q4 or a "
+                    "'%s' needs %.2f GB (weights %.2f, KV cache %.2f) and %.2f GB are %s: use --weights q4 or a "
                     "smaller --context",
                     model->directory, (double)model->memory_plan.total / 1e9, (double)model->memory_plan.weights / 1e9,
-                    (double)model->memory_plan.cache / 1e9, (double)budget.free_bytes / 1e9);
+                    (double)model->memory_plan.cache / 1e9, (double)free_bytes / 1e9,
+                    free_bytes == model->options.memory_limit_bytes ? "allowed (memory_limit)" : "free");
 }
 
 /* Creates buffer `name`; its address goes to *address. */

@@ -37,11 +37,23 @@ static pio_status read_config(pio_model *model, pio_error *error) {
     return status;
 }
 
+/* The cache layouts of the data type that was asked for. */
+static uint32_t cache_layouts(pio_kv_type type) {
+    uint32_t bits = 0;
+    for (int i = PIO_LAYOUT_NONE + 1; i < PIO_LAYOUT_COUNT; i++) {
+        const pio_layout_info *info = pio_layout_get((pio_layout)i);
+        if (info->panel_rows == 0 && info->dtype == (type == PIO_KV_TYPE_F32 ? PIO_DTYPE_F32 : PIO_DTYPE_BF16))
+            bits |= 1u << i;
+    }
+    return type == PIO_KV_TYPE_AUTO ? 0 : bits;
+}
+
 static pio_status choose_kernels(pio_model *model, int n_disabled, pio_error *error) {
     model->selector = (pio_selector){.backend = model->chosen.caps.backend,
                                      .features = model->chosen.caps.features,
                                      .portable = model->options.compute_f32,
                                      .n_workers = model->chosen.caps.n_workers,
+                                     .cache_layouts = cache_layouts(model->options.kv_type),
                                      .disabled = model->disabled,
                                      .n_disabled = n_disabled};
     /* A driver that does not compute runs the graphs of the CPU's kernels. */
@@ -64,7 +76,7 @@ static pio_status open_checkpoint(pio_model *model, pio_error *error) {
 }
 
 static pio_status build_graphs(pio_model *model, pio_error *error) {
-    model->spec.page_tokens = PIO_KV_PAGE_TOKENS;
+    model->spec.page_tokens = model->options.page_tokens;
     model->family->build(&model->config, &model->spec);
     pio_status status = pio_verify(&model->spec, error);
     if (status) return status;
@@ -87,6 +99,7 @@ static pio_status check_options(const pio_engine_options *o, pio_error *error) {
     } values[] = {
         {"the context (--context)", o->context, INT32_MAX},
         {"the chunk", o->chunk, 1 << 20},
+        {"the number of tokens of a cache page", o->page_tokens, 1 << 16},
         {"the number of sequences at once", o->max_sequences, PIO_MAX_SLOTS},
         {"the number of threads (--threads)", o->n_threads, PIO_MAX_THREADS},
     };
@@ -94,6 +107,9 @@ static pio_status check_options(const pio_engine_options *o, pio_error *error) {
         if (values[i].value < 0 || values[i].value > values[i].most)
             return pio_fail(error, PIO_INVALID_ARGUMENT, "%s is %d, but must be 0 (automatic) to %d", values[i].name,
                             values[i].value, values[i].most);
+    if (o->page_tokens % PIO_KV_PAGE_STEP)
+        return pio_fail(error, PIO_INVALID_ARGUMENT, "a cache page of %d tokens is no multiple of %d", o->page_tokens,
+                        PIO_KV_PAGE_STEP);
     return PIO_OK;
 }
 
@@ -110,6 +126,7 @@ pio_status pio_model_open_without(const char *directory, const pio_engine_option
     model->options = *options;
     if (!model->options.chunk) model->options.chunk = DEFAULT_CHUNK;
     if (!model->options.max_sequences) model->options.max_sequences = 1;
+    if (!model->options.page_tokens) model->options.page_tokens = PIO_KV_PAGE_TOKENS;
     memcpy(model->disabled, disabled, sizeof *disabled * (size_t)n_disabled);
     status = read_config(model, error);
     if (!status) status = pio_choose_device(&model->options, &model->chosen, error);

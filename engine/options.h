@@ -9,6 +9,8 @@
 
 enum { PIO_AUTO = -1 };
 
+typedef enum pio_kv_type { PIO_KV_TYPE_AUTO, PIO_KV_TYPE_BF16, PIO_KV_TYPE_F32 } pio_kv_type;
+
 typedef struct pio_engine_options {
     int backend;                 /* pio_backend, or PIO_AUTO */
     int device;                  /* index within the backend, or PIO_AUTO */
@@ -18,6 +20,10 @@ typedef struct pio_engine_options {
     bool compute_f32;            /* float32 activations, cache and sums, for checking */
     int32_t context;             /* tokens of one sequence; 0: the least of what the model knows, 32768 and what fits */
     int32_t most_context;        /* without `context`: a bound lower than 32768; 0: none */
+    uint64_t memory_limit_bytes; /* of the model on its device; 0: what is free */
+    pio_kv_type kv_type;         /* data type of the caches; auto: what the best rows of attention read */
+    int32_t page_tokens;         /* of a cache page; 0: PIO_KV_PAGE_TOKENS */
+    bool no_prefix_cache;        /* every prompt is computed from its first token */
     int32_t chunk;               /* most tokens of a step; 0: 512 */
     int32_t max_sequences;       /* generating at once; 0: 1 */
     const char *kernels;         /* forced rows, as PIO_KERNEL; NULL: none */

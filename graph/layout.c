@@ -70,6 +70,7 @@ static pio_status choose(const subject *s, bool cache, pio_dtype dtype, pio_layo
         const pio_layout_info *info = pio_layout_get((pio_layout)i);
         int64_t score;
         if ((info->panel_rows == 0) != cache || (!cache && info->dtype != dtype)) continue;
+        if (cache && s->selector->cache_layouts && !(s->selector->cache_layouts & 1u << i)) continue;
         if (!layout_score(s, (pio_layout)i, &score, &unserved) || score <= best) continue;
         best = score;
         *chosen = (pio_layout)i;
@@ -89,7 +90,7 @@ pio_status pio_choose_layouts(pio_spec *spec, const pio_selector *selector, pio_
     for (int32_t i = 0; i < spec->n_caches; i++) {
         const subject s = {spec, selector, PIO_PLACE_CACHE, i};
         pio_status status = choose(&s, true, PIO_DTYPE_COUNT, &spec->caches[i].layout, error);
-        if (status) return status;
+        if (status) return selector->cache_layouts ? pio_fail_prefix(error, "the kv_cache asked for") : status;
     }
     return PIO_OK;
 }

@@ -10,6 +10,7 @@ typedef struct pio_selector {
     bool portable;                       /* --compute f32: portable rows only */
     int n_workers;                       /* of the device */
     const pio_row *forced[PIO_OP_COUNT]; /* by PIO_KERNEL; NULL: free choice */
+    uint32_t cache_layouts;              /* bits (1 << pio_layout) that a cache may have; 0: any */
     const pio_row *const *disabled;      /* rows that failed the self-test */
     int n_disabled;
 } pio_selector;

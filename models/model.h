@@ -49,6 +49,9 @@ typedef struct pio_model_family {
 
 const pio_model_family *pio_model_family_at(int index); /* NULL after the last */
 
+/* Its name in commands, settings and functions: "qwen3_4b_instruct_2507", the last part of `bundled`. */
+const char *pio_model_family_name(const pio_model_family *family);
+
 /* The family of a config's model_type; PIO_UNSUPPORTED lists the supported ones. */
 pio_status pio_model_family_find(const pio_json_object *root, const pio_model_family **out, pio_error *error);
 

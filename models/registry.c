@@ -15,6 +15,11 @@ const pio_model_family *pio_model_family_at(int index) {
     return index >= 0 && (size_t)index < PIO_COUNT(families) ? families[index] : NULL;
 }
 
+const char *pio_model_family_name(const pio_model_family *family) {
+    const char *slash = strrchr(family->bundled, '/');
+    return slash ? slash + 1 : family->bundled;
+}
+
 pio_status pio_model_family_find(const pio_json_object *root, const pio_model_family **out, pio_error *error) {
     *out = NULL;
     const char *type;

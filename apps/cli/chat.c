@@ -18,7 +18,7 @@ static pio_status turn(cli_speaker *speaker, json_t *messages, const char *line,
     pio_answer answer;
     pio_status status = add_message(messages, "user", line, bytes, error);
     if (status) return status;
-    json_t *input = cli_chat_input(speaker, messages);
+    json_t *input = pio_config_chat(&speaker->config, messages);
     status = cli_say(speaker, input, &answer, error);
     json_decref(input);
     if (status) return status;
@@ -36,7 +36,6 @@ int cli_chat(const cli_options *options) {
     cli_speaker speaker = {0};
     char *line = NULL;
     size_t capacity = 0;
-    if (cli_check_speaking(options, &error)) return cli_refuse_usage(&error);
     cli_catch_interrupt();
     pio_status status = cli_speaker_open(options, &speaker, &error);
     if (status) return cli_refuse(&error);

@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 #include "base/status.h"
+#include "engine/config.h"
 #include "engine/request.h"
 #include "text/utf8.h"
 
@@ -14,32 +15,28 @@ enum { EXIT_DONE = 0, EXIT_REFUSED = 1, EXIT_USAGE = 2, EXIT_INTERRUPTED = 130 }
 
 /* Which options a subcommand takes. */
 typedef enum cli_group {
-    CLI_DEVICE = 1 << 0,   /* --backend, --device, --threads */
-    CLI_MODEL = 1 << 1,    /* --weights, --compute, --context */
-    CLI_SAMPLING = 1 << 2, /* --temperature ... --stop */
+    CLI_DEVICE = 1 << 0,   /* settings of the hardware; --config */
+    CLI_MODEL = 1 << 1,    /* of memory and tuning */
+    CLI_SAMPLING = 1 << 2, /* of answers */
     CLI_JSON = 1 << 3,
     CLI_RUN = 1 << 4,
     CLI_LOGITS = 1 << 5,
     CLI_BENCH = 1 << 6,
     CLI_PLAN = 1 << 7,
-    CLI_CHAT = 1 << 8,
+    CLI_SPEAK = 1 << 8,
+    CLI_FILES = 1 << 9, /* where bundled models are */
 } cli_group;
 
-enum { CLI_MAX_IMAGES = 64, CLI_MAX_STOPS = 16, CLI_MAX_BIASES = 256 };
+enum { CLI_MAX_IMAGES = 64 };
 
 /* What was given on the command line and in the environment. */
 typedef struct cli_options {
     const char *model, *prompt; /* positional */
-    pio_engine_options engine;
-    bool json, cache;
+    const char *config_file;
+    pio_config config;         /* settings of the command line, the environment and the file */
+    pio_engine_options engine; /* what they say of the engine */
+    bool json;
 
-    const char *temperature, *top_k, *top_p, *min_p, *repetition_penalty, *presence_penalty, *frequency_penalty, *seed;
-    const char *stops[CLI_MAX_STOPS];
-    int n_stops;
-    const char *biases[CLI_MAX_BIASES]; /* "ID=VALUE" */
-    int n_biases;
-    int max_tokens;
-    const char *system;
     const char *batch_file;
     bool stats;
 
@@ -70,7 +67,7 @@ int cli_render(const cli_options *options);
 int cli_plan(const cli_options *options);
 
 /* Fills *options from the environment and the arguments behind the subcommand. Returns EXIT_DONE, or EXIT_USAGE with
- * the sentence printed; *help is set when --help was asked for. */
+ * the sentence printed; *help is set when --help was asked for. The caller frees options->config. */
 int cli_parse(const cli_command *command, int argc, char **argv, cli_options *options, bool *help);
 void cli_help(const cli_command *command, FILE *to);
 
@@ -90,9 +87,8 @@ int cli_end(int code);
 /* Prints the object and a newline and frees it; NULL: it could not be made. Returns the exit code. */
 int cli_print_json(json_t *json);
 
-/* The directory that `model` names: a directory, or a bundled model's name, found by PIO_HOME, else beside the program.
- */
-pio_status cli_find_model(const char *model, char *path, size_t bytes, pio_error *error);
+/* The directory that the model's argument names: a directory, or a bundled model's name. */
+pio_status cli_find_model(const cli_options *options, char *path, size_t bytes, pio_error *error);
 
 /* Opens and loads the model, printing the device line; `config_only`: opens it alone. */
 pio_status cli_open_model(const cli_options *options, bool config_only, pio_model **model, pio_error *error);

@@ -4,11 +4,10 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "apps/cli/cli.h"
-#include "io/quant_cache.h"
+#include "engine/bundled.h"
 
 static void print_error(const pio_error *error) {
     fflush(stdout);
@@ -130,46 +129,11 @@ pio_status cli_read_all(FILE *file, const char *name, size_t limit, char **text,
 
 /* ---- models ---- */
 
-static bool is_directory(const char *path) {
-    struct stat info;
-    return !stat(path, &info) && S_ISDIR(info.st_mode);
-}
-
-/* Looks for `name` below `base`/assets and `base`/share/inference-pio: as its product's folder, or as given. */
-static bool find_bundled(const char *base, const char *name, char *path, size_t bytes) {
-    static const char *const places[] = {"assets/tiny",         "assets", "share/inference-pio/tiny",
-                                         "share/inference-pio", "tiny",   "."};
-    for (size_t i = 0; i < PIO_COUNT(places); i++) {
-        int n = snprintf(path, bytes, "%s/%s/%s", base, places[i], name);
-        if (n > 0 && (size_t)n < bytes && is_directory(path)) return true;
-    }
-    return false;
-}
-
-pio_status cli_find_model(const char *model, char *path, size_t bytes, pio_error *error) {
-    struct stat info;
-    if (*model && (!stat(model, &info) || strchr(model, '/'))) { /* whoever opens it says what is wrong with it */
-        if ((size_t)snprintf(path, bytes, "%s", model) < bytes) return PIO_OK;
-        return pio_fail(error, PIO_INVALID_ARGUMENT, "the path '%.100s...' is too long: a path has at most %zu bytes",
-                        model, bytes - 1);
-    }
-    const char *home = getenv("PIO_HOME");
-    if (*model && home && *home && find_bundled(home, model, path, bytes)) return PIO_OK;
+pio_status cli_find_model(const cli_options *options, char *path, size_t bytes, pio_error *error) {
     char program[4096];
-    ssize_t n = readlink("/proc/self/exe", program, sizeof program - 1);
-    for (int up = 0; *model && n > 0 && up < 3; up++) { /* build/inference-pio, bin/inference-pio */
-        program[n] = 0;
-        char *slash = strrchr(program, '/');
-        if (!slash || slash == program) break;
-        *slash = 0;
-        n = slash - program;
-        if (find_bundled(program, model, path, bytes)) return PIO_OK;
-    }
-    return pio_fail(
-        error, PIO_NOT_FOUND,
-        "'%s' is neither a directory nor a bundled model: give a checkpoint's directory, or set PIO_HOME to the "
-        "folder that holds assets/",
-        model);
+    const ssize_t n = readlink("/proc/self/exe", program, sizeof program - 1);
+    program[PIO_MAX(n, 0)] = 0;
+    return pio_find_model(options->model, pio_config_text(&options->config, PIO_KEY_HOME), program, path, bytes, error);
 }
 
 static void note(void *user, bool warning, const char *line) {
@@ -188,23 +152,17 @@ static bool progress(void *user, const char *what, double fraction) {
     return !cli_interrupted();
 }
 
-static pio_status find_cache(bool wanted, char **directory, pio_error *error) {
-    *directory = NULL;
-    return wanted ? pio_quant_cache_directory(getenv("XDG_CACHE_HOME"), getenv("HOME"), directory, error) : PIO_OK;
-}
-
 pio_status cli_open_model(const cli_options *options, bool config_only, pio_model **model, pio_error *error) {
-    char path[4096], *cache = NULL;
+    char path[4096];
     *model = NULL;
     pio_engine_options engine = options->engine;
     engine.note = note;
     engine.progress = progress;
     engine.dummy_weights = options->dummy_weights;
     engine.config_only = config_only;
-    pio_status status = cli_find_model(options->model, path, sizeof path, error);
-    if (!status) status = find_cache(options->cache, &cache, error);
-    engine.cache_directory = cache;
+    pio_status status = cli_find_model(options, path, sizeof path, error);
     if (!status) status = pio_model_open(path, &engine, model, error);
+    if (!status) status = pio_config_check_model(&options->config, pio_model_family_name((*model)->family), error);
     if (!status) {
         const pio_chosen_device *chosen = &(*model)->chosen;
         fprintf(stderr, "device: %s:%d %s (%s), %s\n", pio_backend_name(chosen->caps.backend), chosen->index,
@@ -216,6 +174,5 @@ pio_status cli_open_model(const cli_options *options, bool config_only, pio_mode
         pio_model_close(*model);
         *model = NULL;
     }
-    free(cache);
     return status;
 }

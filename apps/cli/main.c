@@ -6,19 +6,21 @@
 static const cli_command commands[] = {
     {"devices", "", "every device, usable or not, and why not", CLI_JSON, 0, 0, cli_devices},
     {"run", "MODEL \"prompt\"", "one answer to one user turn, streamed",
-     CLI_DEVICE | CLI_MODEL | CLI_SAMPLING | CLI_RUN, 1, 2, cli_run},
+     CLI_FILES | CLI_DEVICE | CLI_MODEL | CLI_SAMPLING | CLI_SPEAK | CLI_RUN, 1, 2, cli_run},
     {"chat", "MODEL", "a conversation: a turn a line on standard input",
-     CLI_DEVICE | CLI_MODEL | CLI_SAMPLING | CLI_CHAT, 1, 1, cli_chat},
+     CLI_FILES | CLI_DEVICE | CLI_MODEL | CLI_SAMPLING | CLI_SPEAK, 1, 1, cli_chat},
     {"bench", "MODEL|CONFIG_DIR", "speed of prefill and decode as a fraction of the device's limits",
-     CLI_DEVICE | CLI_MODEL | CLI_BENCH | CLI_JSON, 1, 1, cli_bench},
-    {"logits", "MODEL", "the logits of given token ids, as a safetensors file", CLI_DEVICE | CLI_MODEL | CLI_LOGITS, 1,
-     1, cli_logits},
-    {"tokenize", "MODEL", "JSON strings on standard input, a line each -> JSON arrays of ids", 0, 1, 1, cli_tokenize},
-    {"detokenize", "MODEL", "JSON arrays of ids on standard input, a line each -> JSON strings", 0, 1, 1,
+     CLI_FILES | CLI_DEVICE | CLI_MODEL | CLI_BENCH | CLI_JSON, 1, 1, cli_bench},
+    {"logits", "MODEL", "the logits of given token ids, as a safetensors file",
+     CLI_FILES | CLI_DEVICE | CLI_MODEL | CLI_LOGITS, 1, 1, cli_logits},
+    {"tokenize", "MODEL", "JSON strings on standard input, a line each -> JSON arrays of ids", CLI_FILES, 1, 1,
+     cli_tokenize},
+    {"detokenize", "MODEL", "JSON arrays of ids on standard input, a line each -> JSON strings", CLI_FILES, 1, 1,
      cli_detokenize},
-    {"render", "MODEL", "{\"messages\": [...], ...} on standard input -> the rendered prompt", 0, 1, 1, cli_render},
+    {"render", "MODEL", "{\"messages\": [...], ...} on standard input -> the rendered prompt", CLI_FILES, 1, 1,
+     cli_render},
     {"plan", "MODEL|CONFIG_DIR", "the memory it will need and the kernels it will use, without reading weights",
-     CLI_DEVICE | CLI_MODEL | CLI_JSON | CLI_PLAN, 1, 1, cli_plan},
+     CLI_FILES | CLI_DEVICE | CLI_MODEL | CLI_SAMPLING | CLI_JSON | CLI_PLAN, 1, 1, cli_plan},
 };
 
 static void print_overview(FILE *to) {
@@ -45,7 +47,9 @@ static int run(int argc, char **argv) {
         bool help = false;
         int code = cli_parse(&commands[i], argc - 2, argv + 2, &options, &help);
         if (help) cli_help(&commands[i], stdout);
-        return code || help ? code : commands[i].run(&options);
+        if (!code && !help) code = commands[i].run(&options);
+        pio_config_free(&options.config);
+        return code;
     }
     print_overview(stderr);
     fprintf(stderr, "inference-pio: there is no command '%s'\n", argv[1]);

@@ -52,20 +52,45 @@ static json_t *steps_of(const pio_model *model) {
     return array;
 }
 
-static json_t *as_json(const pio_model *model) {
+static json_t *as_json(const pio_model *model, const pio_config *config) {
     const pio_memory_plan *m = &model->memory_plan;
     const pio_chosen_device *chosen = &model->chosen;
     json_t *memory = json_pack("{s:I, s:I, s:I, s:I, s:I, s:I}", "weights", (json_int_t)m->weights, "kv_cache",
                                (json_int_t)m->cache, "workspace", (json_int_t)m->workspace, "states",
                                (json_int_t)m->states, "vision", (json_int_t)m->vision, "total", (json_int_t)m->total);
-    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:i, s:i, s:o, s:o}", "model", model->directory, "family",
+    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:i, s:i, s:o, s:o, s:o}", "model", model->directory, "family",
                      model->family->product, "backend", pio_backend_name(chosen->caps.backend), "device",
                      chosen->caps.name, "weights", pio_dtype_name(model->options.weights), "context",
                      model->options.context, "page_tokens", model->spec.page_tokens, "memory_bytes", memory, "steps",
-                     steps_of(model));
+                     steps_of(model), "settings", pio_config_show(config, model));
 }
 
-static void print_text(const pio_model *model) {
+static void print_value(const json_t *value) {
+    if (json_is_null(value))
+        printf("-");
+    else if (json_is_boolean(value))
+        printf(json_is_true(value) ? "on" : "off");
+    else if (json_is_real(value))
+        printf("%g", json_real_value(value));
+    else if (json_is_string(value))
+        printf("%s", json_string_value(value));
+    else
+        json_dumpf(value, stdout, JSON_ENCODE_ANY | JSON_COMPACT);
+}
+
+static void print_settings(const pio_model *model, const pio_config *config) {
+    json_t *settings = pio_config_show(config, model), *setting;
+    const char *name;
+    puts("settings");
+    json_object_foreach(settings, name, setting) {
+        printf("           %-20s ", name);
+        print_value(json_object_get(setting, "value"));
+        printf(" (%s)\n", json_string_value(json_object_get(setting, "from")));
+    }
+    json_decref(settings);
+}
+
+static void print_text(const pio_model *model, const pio_config *config) {
     const pio_memory_plan *m = &model->memory_plan;
     printf("model      %s (%s), %d layers\n", model->directory, model->family->product, model->config.common.n_layers);
     printf("context    %d tokens in pages of %d\n", model->options.context, model->spec.page_tokens);
@@ -85,6 +110,7 @@ static void print_text(const pio_model *model) {
         }
     }
     json_decref(steps);
+    print_settings(model, config);
 }
 
 /* A list of texts, one a graph. */
@@ -111,16 +137,22 @@ static void print_graphs(const pio_model *model) {
 int cli_plan(const cli_options *options) {
     pio_error error = {0};
     pio_model *model = NULL;
-    if (cli_open_model(options, true, &model, &error)) return cli_refuse(&error);
+    pio_config config = {0};
     int code = EXIT_DONE;
-    if (options->json) {
-        json_t *json = as_json(model);
+    pio_status status = cli_open_model(options, true, &model, &error);
+    if (!status) status = pio_config_copy(&options->config, &config, &error);
+    if (!status) status = pio_config_read_checkpoint(&config, model->directory, &error);
+    if (status) {
+        code = cli_refuse(&error);
+    } else if (options->json) {
+        json_t *json = as_json(model, &config);
         if (options->graph && json) json_object_set_new(json, "graphs", graphs_of(model));
         code = cli_print_json(json);
     } else {
-        print_text(model);
+        print_text(model, &config);
         if (options->graph) print_graphs(model);
     }
+    pio_config_free(&config);
     pio_model_close(model);
     return code;
 }

@@ -27,7 +27,7 @@ int cli_render(const cli_options *options) {
     char path[4096];
     pio_chat_template *chat = NULL;
     pio_text out = {0};
-    pio_status status = cli_find_model(options->model, path, sizeof path, &error);
+    pio_status status = cli_find_model(options, path, sizeof path, &error);
     if (!status) status = pio_chat_template_open(path, &chat, &error);
     if (!status) status = render(chat, &out, &error);
     if (!status) fwrite(out.bytes, 1, out.n_bytes, stdout); /* cli_end tells of what could not be written */

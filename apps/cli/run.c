@@ -11,13 +11,13 @@ enum { PROMPT_LIMIT_BYTES = 64 << 20 };
 static pio_status check_options(const cli_options *o, pio_error *error) {
     if (!o->prompt == !o->batch_file)
         return pio_fail(error, PIO_INVALID_ARGUMENT, "run wants either a prompt or --batch-file: see --help");
-    return cli_check_speaking(o, error);
+    return PIO_OK;
 }
 
 static int run_one(cli_speaker *speaker, pio_error *error) {
     const char *prompt = speaker->options->prompt;
     json_t *messages = json_pack("[{s:s, s:s}]", "role", "user", "content", prompt);
-    json_t *input = cli_chat_input(speaker, messages);
+    json_t *input = pio_config_chat(&speaker->config, messages);
     pio_answer answer;
     pio_status status = cli_say(speaker, input, &answer, error);
     json_decref(input);
@@ -42,7 +42,7 @@ static pio_status add_conversation(const cli_speaker *speaker, conversations *al
         return pio_fail(error, PIO_INVALID_ARGUMENT,
                         "--batch-file, line %ld: not an object with a list of \"messages\"", number);
     pio_token_ids *prompt = PIO_PUSH(all, prompts);
-    json_t *input = cli_chat_input(speaker, messages);
+    json_t *input = pio_config_chat(&speaker->config, messages);
     if (!prompt || !input || json_object_update_missing(input, line)) {
         json_decref(input);
         return pio_fail_memory(error, "the conversations", sizeof *prompt * (size_t)all->n_prompts);
@@ -81,11 +81,7 @@ static bool interrupted(void *user) {
 static pio_status answer_all(cli_speaker *speaker, conversations *all, pio_error *error) {
     all->answers = calloc((size_t)all->n_prompts + 1, sizeof *all->answers);
     if (!all->answers) return pio_fail_memory(error, "the answers", sizeof *all->answers * (size_t)all->n_prompts);
-    for (int32_t i = 0; i < all->n_prompts; i++)
-        all->answers[i] = (pio_answer){.sampling = speaker->sampling,
-                                       .max_tokens = speaker->options->max_tokens,
-                                       .stops = speaker->options->stops,
-                                       .n_stops = speaker->options->n_stops};
+    for (int32_t i = 0; i < all->n_prompts; i++) all->answers[i] = cli_answer(speaker);
     pio_status status =
         pio_speaker_run(speaker->speaker, all->prompts, all->answers, all->n_prompts, interrupted, NULL, error);
     for (int32_t i = 0; i < all->n_prompts && !status; i++) {
@@ -122,7 +118,7 @@ int cli_run(const cli_options *options) {
     cli_speaker speaker = {0};
     cli_options adjusted = *options;
     if (options->batch_file) { /* conversations run side by side */
-        adjusted.engine.max_sequences = TOGETHER;
+        if (!pio_config_is_set(&options->config, PIO_KEY_MAX_SEQUENCES)) adjusted.engine.max_sequences = TOGETHER;
         if (!adjusted.engine.context) adjusted.engine.most_context = TOGETHER_CONTEXT;
     }
     cli_catch_interrupt();

@@ -21,7 +21,7 @@ static int run(const cli_options *options, line_function convert) {
     pio_error error = {0};
     char path[4096];
     lines l = {.convert = convert};
-    pio_status status = cli_find_model(options->model, path, sizeof path, &error);
+    pio_status status = cli_find_model(options, path, sizeof path, &error);
     if (!status) status = pio_tokenizer_open(path, &l.tokenizer, &error);
     if (status) return cli_refuse(&error);
     int code = cli_each_line(convert_line, &l);

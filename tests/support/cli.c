@@ -26,10 +26,12 @@ static void limit(int resource, size_t bytes) {
 }
 
 static void set_environment(const char *const *environment) {
-    static const char *const ours[] = {"PIO_BACKEND", "PIO_DEVICE",      "PIO_KERNEL",    "PIO_HOME",
-                                       "PIO_THREADS", "PIO_CPU_WITHOUT", "PIO_WEIGHTS",   "PIO_COMPUTE",
-                                       "PIO_CONTEXT", "PIO_CACHE",       "XDG_CACHE_HOME"};
-    for (size_t i = 0; i < sizeof ours / sizeof *ours; i++) unsetenv(ours[i]);
+    unsetenv("XDG_CACHE_HOME");
+    for (char **setting = environ; *setting;) { /* unsetenv moves up what follows */
+        char name[64];
+        snprintf(name, sizeof name, "%.*s", (int)strcspn(*setting, "="), *setting);
+        if (strncmp(name, "PIO_", 4) || unsetenv(name) || strlen(name) == sizeof name - 1) setting++;
+    }
     for (; environment && *environment; environment++) putenv((char *)*environment);
 }
 

@@ -176,8 +176,41 @@ static void kernels(void **state) {
     cli_free(&r);
     r = plan_with("PIO_CPU_WITHOUT=avx2", NULL, NULL);
     expect_device_line(&r, "cpu:0 ");
-    assert_null(strstr(r.out, "avx"));
+    assert_null(strstr(r.out, ".avx"));
     cli_free(&r);
+}
+
+static void expect_setting(const json_t *plan, const char *name, const char *value, const char *from) {
+    const json_t *setting = json_object_get(json_object_get(plan, "settings"), name);
+    char *text = json_dumps(json_object_get(setting, "value"), JSON_ENCODE_ANY | JSON_REAL_PRECISION(6));
+    assert_non_null(text);
+    if (strcmp(text, value)) fail_msg("%s is %s, not %s", name, text, value);
+    assert_string_equal(json_string_value(json_object_get(setting, "from")), from);
+    free(text);
+}
+
+/* The plan says of each setting what counts and who said so. */
+static void settings_and_their_sources(void **state) {
+    (void)state;
+    char *directory = temp_dir_make();
+    static const char json[] = "{\"threads\": 1, \"top_k\": 5, \"weights\": \"q8\", \"stop\": [\"END\"]}";
+    const char *file = temp_dir_write(directory, "settings.json", json, sizeof json - 1);
+    const cli_call call = {
+        .arguments = (const char *const[]){"plan", CLI_TINY, "--json", "--config", file, "--weights=q4", NULL},
+        .environment = (const char *const[]){"PIO_TOP_K=6", "PIO_WEIGHTS=bf16", NULL}};
+    cli_result r = cli_run(&call);
+    CLI_EXPECT(&r, CLI_DONE, NULL);
+    json_t *plan = parse(&r);
+    expect_setting(plan, "threads", "1", file);
+    expect_setting(plan, "stop", "[\"END\"]", file);
+    expect_setting(plan, "top_k", "6", "PIO_TOP_K");
+    expect_setting(plan, "weights", "\"q4\"", "--weights");
+    expect_setting(plan, "backend", "\"cpu\"", "chosen");
+    expect_setting(plan, "page_tokens", "64", "default");
+    expect_setting(plan, "seed", "null", "default");
+    json_decref(plan);
+    cli_free(&r);
+    temp_dir_remove(directory);
 }
 
 /* A bundled model is found by PIO_HOME alone, too. */
@@ -214,10 +247,15 @@ static void threads(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(devices_as_json), cmocka_unit_test(devices_as_text),
-        cmocka_unit_test(plan_as_json),    cmocka_unit_test(plan_of_a_config_alone),
-        cmocka_unit_test(backends),        cmocka_unit_test(backends_that_are_missing),
-        cmocka_unit_test(kernels),         cmocka_unit_test(home),
+        cmocka_unit_test(devices_as_json),
+        cmocka_unit_test(devices_as_text),
+        cmocka_unit_test(plan_as_json),
+        cmocka_unit_test(plan_of_a_config_alone),
+        cmocka_unit_test(backends),
+        cmocka_unit_test(backends_that_are_missing),
+        cmocka_unit_test(settings_and_their_sources),
+        cmocka_unit_test(kernels),
+        cmocka_unit_test(home),
         cmocka_unit_test(threads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

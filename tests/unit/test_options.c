@@ -99,11 +99,90 @@ static void unknown_kernels_list_the_known(void **state) {
     pio_model_close(test_model_load(GOLDEN, &options));
 }
 
+/* Greedy answers do not depend on how the cache is laid out, and what is computed anew is what was asked for. */
+static void caches_of_any_page_and_type_answer_alike(void **state) {
+    (void)state;
+    enum { PROMPT = 300, TOKENS = 40 };
+    static const struct {
+        int32_t page_tokens;
+        pio_kv_type kv_type;
+        bool no_prefix_cache;
+        int32_t n_reused;
+    } cases[] = {
+        {0, PIO_KV_TYPE_AUTO, false, 256},  {64, PIO_KV_TYPE_F32, false, 256}, {128, PIO_KV_TYPE_AUTO, false, 256},
+        {256, PIO_KV_TYPE_F32, false, 256}, {512, PIO_KV_TYPE_F32, false, 0},  {192, PIO_KV_TYPE_AUTO, true, 0},
+        {4096, PIO_KV_TYPE_AUTO, false, 0},
+    };
+    test_random random = test_random_begin("caches_of_any_page_and_type_answer_alike");
+    int32_t ids[PROMPT];
+    test_answer first, again, expected;
+    for (size_t i = 0; i < PIO_COUNT(cases); i++) {
+        pio_engine_options options = test_engine_options(true); /* float32: no near ties to fall otherwise */
+        options.page_tokens = cases[i].page_tokens;
+        options.kv_type = cases[i].kv_type;
+        options.no_prefix_cache = cases[i].no_prefix_cache;
+        pio_engine *engine = test_engine_open(TEST_TINY, &options);
+        if (!i) test_random_ids(&random, pio_engine_model(engine), ids, PROMPT);
+        test_answer_begin(&first, ids, PROMPT, TOKENS);
+        test_answers_run(engine, &first, 1);
+        test_answer_begin(&again, ids, PROMPT, TOKENS);
+        test_answers_run(engine, &again, 1);
+        if (!i) expected = first;
+        test_answers_equal(&first, &expected);
+        test_answers_equal(&again, &expected);
+        assert_int_equal(first.request.n_reused, 0);
+        assert_int_equal(again.request.n_reused, cases[i].n_reused);
+        pio_engine_destroy(engine);
+    }
+}
+
+static void a_cache_has_the_type_that_was_asked_for(void **state) {
+    (void)state;
+    for (int type = PIO_KV_TYPE_AUTO; type <= PIO_KV_TYPE_F32; type++) {
+        pio_engine_options options = test_engine_options(false);
+        pio_error error = {0};
+        pio_model *model;
+        options.kv_type = (pio_kv_type)type;
+        pio_status status = pio_model_open(TEST_TINY, &options, &model, &error);
+        if (type == PIO_KV_TYPE_BF16 && status == PIO_UNSUPPORTED) continue; /* a processor without AVX2 */
+        assert_int_equal(status, PIO_OK);
+        const pio_dtype dtype = pio_layout_get(model->spec.caches[0].layout)->dtype;
+        assert_true(type == PIO_KV_TYPE_AUTO || dtype == (type == PIO_KV_TYPE_F32 ? PIO_DTYPE_F32 : PIO_DTYPE_BF16));
+        pio_model_close(model);
+    }
+    pio_engine_options options = test_engine_options(true);
+    options.kv_type = PIO_KV_TYPE_BF16; /* no portable row reads it */
+    expect_refusal(TEST_TINY, &options, PIO_UNSUPPORTED, (const char *const[MOST_WORDS]){"kv_cache", "--compute f32"});
+}
+
+static void a_memory_limit_shortens_the_context_or_refuses(void **state) {
+    (void)state;
+    pio_engine_options options = test_engine_options(false);
+    pio_error error = {0};
+    pio_model *all, *less;
+    assert_int_equal(pio_model_open(TEST_TINY, &options, &all, &error), PIO_OK);
+    options.memory_limit_bytes = all->memory_plan.total - all->memory_plan.cache / 3;
+    assert_int_equal(pio_model_open(TEST_TINY, &options, &less, &error), PIO_OK);
+    assert_true(less->options.context < all->options.context);
+    assert_true(less->memory_plan.total <= options.memory_limit_bytes);
+    pio_model_close(less);
+    options.memory_limit_bytes = all->memory_plan.weights;
+    expect_refusal(TEST_TINY, &options, PIO_OUT_OF_MEMORY,
+                   (const char *const[MOST_WORDS]){"memory_limit", "--weights"});
+    pio_model_close(all);
+    options = test_engine_options(false);
+    options.page_tokens = 100;
+    expect_refusal(TEST_TINY, &options, PIO_INVALID_ARGUMENT, (const char *const[MOST_WORDS]){"100", "64"});
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(contexts_beyond_model_or_memory_are_refused_with_the_numbers),
         cmocka_unit_test(options_out_of_range_are_named),
         cmocka_unit_test(unknown_kernels_list_the_known),
+        cmocka_unit_test(caches_of_any_page_and_type_answer_alike),
+        cmocka_unit_test(a_cache_has_the_type_that_was_asked_for),
+        cmocka_unit_test(a_memory_limit_shortens_the_context_or_refuses),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
