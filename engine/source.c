@@ -27,7 +27,7 @@ static bool has_shape(const pio_stored_tensor *tensor, const pio_weight *weight,
     }
     snprintf(wanted, 64, "[%d, %d]", rows, cols);
     const uint64_t last = tensor->rank ? tensor->dims[tensor->rank - 1] : 0;
-    if (tensor->rank > 3) return is_convolution(tensor, rows, cols);
+    if (tensor->rank == 4 || tensor->rank == 5) return is_convolution(tensor, rows, cols);
     if (last != (uint64_t)cols) return false;
     if (tensor->rank == 2) return tensor->dims[0] == (uint64_t)rows;
     return tensor->rank == 3 && tensor->dims[1] && tensor->dims[0] == (uint64_t)rows / tensor->dims[1] &&

@@ -54,7 +54,7 @@ typedef enum pio_weight_kind {
 } pio_weight_kind;
 
 /* Where rows lie in a checkpoint: from `first_row` on in a tensor [tensor_rows, columns], or of rank 3 with as many
- * rows in all, or (a convolution) of a higher rank, [tensor_rows, ...] with `columns` numbers a row. */
+ * rows in all, or (a convolution over 2 or 3 axes) of rank 4 or 5, [tensor_rows, ...] with `columns` numbers a row. */
 typedef struct pio_tensor_rows {
     char tensor[104];
     int32_t first_row, tensor_rows;
