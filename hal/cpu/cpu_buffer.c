@@ -10,7 +10,7 @@
 #include "base/cgroup.h"
 #include "hal/cpu/cpu.h"
 
-enum { HUGE_PAGE = 2 << 20 };
+enum { HUGE_PAGE = 2 << 20, SMALL_PAGE = 4 << 10 };
 
 static uint64_t read_kib(const char *line, const char *key) {
     unsigned long long kib;
@@ -57,7 +57,8 @@ static pio_status check_free(pio_device *device, uint64_t bytes, const char *nam
                     (double)budget.free_bytes / 1e6);
 }
 
-/* Maps whole huge pages at a huge page's border, by mapping more and giving the ends back. */
+/* Maps from a huge page's border on, by mapping more and giving the ends back. What follows the last whole huge page
+ * stays in small ones: a model has hundreds of buffers, and the memory plan counts what they hold. */
 static void *map_huge(uint64_t bytes) {
     char *start =
         mmap(NULL, bytes + HUGE_PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -77,7 +78,7 @@ pio_status cpu_buffer_create(pio_device *device, uint64_t bytes, uint32_t usage,
     cpu_buffer *buffer = calloc(1, sizeof *buffer);
     if (!buffer) return pio_fail_memory(error, name, sizeof *buffer);
     bool huge = bytes >= HUGE_PAGE;
-    buffer->mapped_bytes = PIO_ROUND_UP(bytes, huge ? (uint64_t)HUGE_PAGE : 64u);
+    buffer->mapped_bytes = PIO_ROUND_UP(bytes, huge ? (uint64_t)SMALL_PAGE : 64u);
     buffer->memory = huge ? map_huge(buffer->mapped_bytes) : aligned_alloc(64, buffer->mapped_bytes);
     if (!buffer->memory) {
         free(buffer);
