@@ -67,7 +67,9 @@ pio_status pio_model_plan_memory(pio_model *model, pio_error *error) {
     for (int32_t i = 0; i < model->spec.n_weights; i++) plan->weights += pio_model_weight_bytes(model, i);
     for (int32_t i = 0; i < model->spec.n_states; i++) plan->states += state_bytes(model, i);
     plan->workspace = arena_bytes(model);
-    plan->vision = pio_vision_plan_bytes(model);
+    if (model->vision.n)
+        status = pio_vision_bytes(model, model->vision.items[model->vision.n - 1].bound, &plan->vision, error);
+    if (status) return status;
     uint64_t fixed = plan->weights + plan->states + plan->workspace + plan->vision;
     int32_t known = model->config.common.max_positions, *context = &model->options.context;
     if (*context > known)

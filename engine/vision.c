@@ -43,7 +43,7 @@ static pio_status make_plan(const pio_model *model, int32_t n_patches, pio_plan 
 pio_status pio_vision_make_buckets(pio_model *model, pio_error *error) {
     const int32_t merged = model->spec.n_merged;
     if (!merged) return PIO_OK;
-    const int32_t bounds[] = {merged, 16 * merged, PIO_ROUND_UP(PIO_VISION_PATCHES, merged)};
+    const int32_t bounds[] = {merged, 16 * merged, PIO_VISION_PATCHES / merged * merged};
     pio_status status = PIO_OK;
     for (size_t i = 0; i < PIO_COUNT(bounds) && !status; i++) {
         pio_bucket *bucket = &model->vision.items[model->vision.n];
@@ -97,12 +97,14 @@ static layout lay_out(const pio_model *model, int32_t n_pictures, int32_t n_patc
     return l;
 }
 
-uint64_t pio_vision_plan_bytes(const pio_model *model) {
-    if (!model->vision.n) return 0;
-    const pio_bucket *most = &model->vision.items[model->vision.n - 1];
-    const int32_t n_pages = PIO_CEIL_DIV(most->bound, model->spec.page_tokens);
-    const layout l = lay_out(model, 1, most->bound, n_pages, most->plan.arena_bytes);
-    return l.upload_bytes + l.workspace_bytes + l.rows_bytes;
+pio_status pio_vision_bytes(const pio_model *model, int32_t n_patches, uint64_t *bytes, pio_error *error) {
+    pio_plan plan;
+    pio_status status = make_plan(model, n_patches, &plan, error);
+    if (status) return status;
+    const layout l = lay_out(model, 1, n_patches, PIO_CEIL_DIV(n_patches, model->spec.page_tokens), plan.arena_bytes);
+    *bytes = l.upload_bytes + l.workspace_bytes + l.rows_bytes;
+    pio_plan_free(&plan);
+    return PIO_OK;
 }
 
 /* ---- a run ---- */

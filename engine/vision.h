@@ -15,8 +15,8 @@ enum { PIO_VISION_PATCHES = 4096 };
  * eyes. */
 pio_status pio_vision_make_buckets(pio_model *model, pio_error *error);
 
-/* Bytes of a run of PIO_VISION_PATCHES, its rows included; 0 for a model without eyes. */
-uint64_t pio_vision_plan_bytes(const pio_model *model);
+/* Bytes of a run on one picture of n_patches, its rows included. */
+pio_status pio_vision_bytes(const pio_model *model, int32_t n_patches, uint64_t *bytes, pio_error *error);
 
 /* Rows that a picture has for the text model: the tokens that stand for it. */
 int32_t pio_picture_tokens(const pio_picture *picture);

@@ -309,6 +309,23 @@ static void norms_and_gelus_are_the_towers(void **state) {
     pio_model_close(model);
 }
 
+/* A picture of 16,384 tokens has 65,536 patches, whose products with each other would be 16 GiB a head. */
+static void memory_grows_with_the_patches(void **state) {
+    (void)state;
+    const pio_engine_options options = {
+        .backend = PIO_BACKEND_CPU, .device = PIO_AUTO, .n_threads = 2, .config_only = true, .context = 128};
+    pio_model *model;
+    pio_error error;
+    uint64_t few, many;
+    if (pio_model_open(PIO_TEST_DATA "/models/qwen3_vl_2b", &options, &model, &error)) fail_msg("%s", error.text);
+    if (pio_vision_bytes(model, 4096, &few, &error) || pio_vision_bytes(model, 65536, &many, &error))
+        fail_msg("%s", error.text);
+    print_message("%.0f MB and %.0f MB\n", (double)few / 1e6, (double)many / 1e6);
+    assert_true(few < 250000000);
+    assert_true(many < 16 * few);
+    pio_model_close(model);
+}
+
 /* Many small pictures and a large one: runs of 4096 patches, rows let go one after the other. */
 static void many_pictures_pass_in_runs(void **state) {
     (void)state;
@@ -345,6 +362,7 @@ int main(void) {
         cmocka_unit_test(a_last_page_that_text_fills_is_the_pictures),
         cmocka_unit_test(pictures_do_not_see_each_other),
         cmocka_unit_test(norms_and_gelus_are_the_towers),
+        cmocka_unit_test(memory_grows_with_the_patches),
         cmocka_unit_test(many_pictures_pass_in_runs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
