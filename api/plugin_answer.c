@@ -1,0 +1,193 @@
+/* Answers: from a text, a user turn or a conversation to a result. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "api/plugin.h"
+
+/* ---- making one ---- */
+
+typedef struct listener {
+    pio_on_delta on_delta;
+    void *user;
+} listener;
+
+static bool on_text(void *user, const char *text, size_t bytes) {
+    const listener *l = user;
+    return l->on_delta(l->user, PIO_DELTA_TEXT, 0, text, bytes);
+}
+
+static bool is_cancelled(void *user) {
+    const pio_plugin *plugin = user;
+    return atomic_load(&plugin->cancelled);
+}
+
+/* Moves the answer into a result. */
+static pio_status take_result(pio_answer *answer, pio_result **out, pio_error *error) {
+    static const char *const finishes[] = {[PIO_FINISH_NONE] = "cancelled",
+                                           [PIO_FINISH_STOP] = "stop",
+                                           [PIO_FINISH_LENGTH] = "length",
+                                           [PIO_FINISH_CANCELLED] = "cancelled"};
+    const pio_request *r = &answer->request;
+    pio_result *result = calloc(1, sizeof *result);
+    if (!result || !pio_text_reserve(&answer->text, 1)) {
+        free(result);
+        return pio_fail_memory(error, "the result", answer->text.n_bytes + 1);
+    }
+    answer->text.bytes[answer->text.n_bytes] = 0;
+    *result = (pio_result){.text = answer->text,
+                           .finish = finishes[r->finish],
+                           .prompt_tokens = r->n_prompt,
+                           .cached_tokens = r->n_reused,
+                           .answer_tokens = r->n_generated,
+                           .prompt_seconds = (double)r->prompt_ns / 1e9,
+                           .answer_seconds = (double)r->decode_ns / 1e9};
+    answer->text = (pio_text){0};
+    *out = result;
+    return PIO_OK;
+}
+
+/* Continues the ids. */
+static pio_status answer(pio_plugin *plugin, const pio_token_ids *ids, const pio_config *config, const listener *to,
+                         pio_result **out) {
+    pio_answer_settings settings;
+    pio_config_answer(config, &settings);
+    pio_answer made = {.sampling = settings.sampling,
+                       .max_tokens = settings.max_tokens,
+                       .stops = settings.stops,
+                       .n_stops = settings.n_stops,
+                       .on_text = to->on_delta ? on_text : NULL,
+                       .user = (void *)to};
+    pio_status status = pio_speaker_run(plugin->speaker, ids, &made, 1, is_cancelled, plugin, &plugin->error);
+    if (!status) status = take_result(&made, out, &plugin->error);
+    pio_answer_free(&made);
+    return status;
+}
+
+/* What every call begins with. */
+static pio_status begin(pio_plugin *plugin, pio_result **out) {
+    if (out) *out = NULL;
+    if (!plugin) return PIO_INVALID_ARGUMENT;
+    pio_plugin_begin(plugin);
+    if (!out) return pio_fail(&plugin->error, PIO_INVALID_ARGUMENT, "there is no place for the result: NULL was given");
+    if (!plugin->speaker)
+        return pio_fail(&plugin->error, PIO_INVALID_ARGUMENT,
+                        "no model is loaded: call pio_plugin_load_model before asking for answers");
+    return PIO_OK;
+}
+
+static pio_status check_utf8(const char *what, const char *text, pio_error *error) {
+    if (!text) return pio_fail(error, PIO_INVALID_ARGUMENT, "%s is missing: NULL was given", what);
+    const size_t valid = pio_utf8_valid_prefix(text, strlen(text));
+    if (!text[valid]) return PIO_OK;
+    return pio_fail(error, PIO_INVALID_ARGUMENT, "%s is not valid UTF-8 from byte %zu on: give it in UTF-8", what,
+                    valid);
+}
+
+/* ---- conversations ---- */
+
+/* Renders `input`, a reference that is taken (NULL: no memory for it), and answers. */
+static pio_status answer_chat(pio_plugin *plugin, json_t *input, const pio_config *config, const listener *to,
+                              pio_result **out) {
+    pio_token_ids ids = {0};
+    if (!input) return pio_fail_memory(&plugin->error, "the messages", sizeof *input);
+    pio_status status = pio_speaker_render(plugin->speaker, input, &ids, &plugin->error);
+    if (!status) status = answer(plugin, &ids, config, to, out);
+    free(ids.items);
+    json_decref(input);
+    return status;
+}
+
+static pio_status check_messages(const json_t *messages, pio_error *error) {
+    size_t i;
+    const json_t *message;
+    if (!json_is_array(messages) || !json_array_size(messages))
+        return pio_fail(error, PIO_INVALID_ARGUMENT,
+                        "messages: a list of at least one {\"role\": ..., \"content\": ...} is wanted");
+    json_array_foreach(messages, i, message) {
+        if (!json_is_string(json_object_get(message, "role")))
+            return pio_fail(error, PIO_INVALID_ARGUMENT, "messages: message %zu has no \"role\"", i);
+    }
+    return PIO_OK;
+}
+
+static pio_status parse_messages(const char *text, json_t **root, json_t **messages, pio_error *error) {
+    json_error_t where;
+    pio_status status = check_utf8("messages", text, error);
+    if (status) return status;
+    *root = json_loads(text, JSON_REJECT_DUPLICATES, &where);
+    if (!*root)
+        return pio_fail(error, PIO_INVALID_ARGUMENT, "messages: not valid JSON (line %d, column %d: %s)", where.line,
+                        where.column, where.text);
+    *messages = json_is_object(*root) ? json_object_get(*root, "messages") : *root;
+    return check_messages(*messages, error);
+}
+
+pio_status pio_plugin_chat_completion(pio_plugin *plugin, const char *messages, const pio_options *settings,
+                                      pio_on_delta on_delta, void *user, pio_result **out) {
+    json_t *root = NULL, *list = NULL, *input = NULL;
+    pio_config config = {0};
+    pio_status status = begin(plugin, out);
+    if (!status) status = parse_messages(messages, &root, &list, &plugin->error);
+    if (!status) status = pio_plugin_call_config(plugin, settings, NULL, &config);
+    if (!status) {
+        input = pio_config_chat(&config, list);
+        if (input && json_is_object(root) && json_object_update_missing(input, root)) {
+            json_decref(input);
+            input = NULL;
+        }
+        status = answer_chat(plugin, input, &config, &(listener){on_delta, user}, out);
+    }
+    json_decref(root);
+    pio_config_free(&config);
+    return pio_plugin_end(plugin, status);
+}
+
+/* ---- one turn, and raw text ---- */
+
+static bool is_input(const char *key) {
+    return !strcmp(key, "text");
+}
+
+/* The one text of an input. */
+static pio_status find_text(const pio_options *input, const char **text, pio_error *error) {
+    *text = NULL;
+    for (size_t i = 0; input && i < input->n_items; i++) {
+        const pio_option *o = &input->items[i];
+        if (!o->key || !is_input(o->key)) continue;
+        if (*text) return pio_fail(error, PIO_INVALID_ARGUMENT, "the input has two texts: give one");
+        *text = o->value;
+    }
+    return *text ? check_utf8("text", *text, error)
+                 : pio_fail(error, PIO_INVALID_ARGUMENT, "the input has no text: give {\"text\", \"...\"}");
+}
+
+pio_status pio_plugin_infer(pio_plugin *plugin, const pio_options *input, pio_result **out) {
+    const char *text;
+    pio_config config = {0};
+    pio_status status = begin(plugin, out);
+    if (!status) status = find_text(input, &text, &plugin->error);
+    if (!status) status = pio_plugin_call_config(plugin, input, is_input, &config);
+    if (!status) {
+        json_t *messages = json_pack("[{s:s, s:s}]", "role", "user", "content", text);
+        status =
+            answer_chat(plugin, messages ? pio_config_chat(&config, messages) : NULL, &config, &(listener){0}, out);
+        json_decref(messages);
+    }
+    pio_config_free(&config);
+    return pio_plugin_end(plugin, status);
+}
+
+pio_status pio_plugin_generate_text(pio_plugin *plugin, const char *prompt, const pio_options *settings,
+                                    pio_on_delta on_delta, void *user, pio_result **out) {
+    pio_token_ids ids = {0};
+    pio_config config = {0};
+    pio_status status = begin(plugin, out);
+    if (!status) status = check_utf8("the prompt", prompt, &plugin->error);
+    if (!status) status = pio_plugin_call_config(plugin, settings, NULL, &config);
+    if (!status)
+        status = pio_tokenizer_encode(plugin->speaker->tokenizer, prompt, strlen(prompt), &ids, &plugin->error);
+    if (!status) status = answer(plugin, &ids, &config, &(listener){on_delta, user}, out);
+    free(ids.items);
+    pio_config_free(&config);
+    return pio_plugin_end(plugin, status);
+}
