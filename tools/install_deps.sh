@@ -5,7 +5,7 @@ set -eu
 packages="
     cmake ninja-build gcc clang pkg-config
     libjansson-dev libpcre2-dev
-    libcmocka-dev clang-format python3
+    libcmocka-dev clang-format python3 python3-pytest python3-venv
 "
 
 missing=

@@ -21,6 +21,9 @@ cmake --preset release >/dev/null
 cmake --build --preset release
 ctest --preset release -j "$jobs"
 
+step "the Python package"
+PIO_LIBRARY=$PWD/build/libinference_pio.so pytest-3 -q -p no:cacheprovider python/tests
+
 step "address and undefined-behaviour sanitizers"
 cmake --preset asan >/dev/null
 cmake --build --preset asan

@@ -1,0 +1,13 @@
+"""One function a model; each returns a plugin that is not yet initialized."""
+
+from __future__ import annotations
+
+from .plugin import Plugin
+
+
+def create_qwen3_4b_instruct_2507_plugin() -> Plugin:
+    return Plugin("qwen3_4b_instruct_2507")
+
+
+def create_qwen3_vl_2b_instruct_plugin() -> Plugin:
+    return Plugin("qwen3_vl_2b_instruct")
