@@ -25,7 +25,8 @@ endforeach()
 
 add_library(pio_objects OBJECT ${PIO_SOURCES})
 target_include_directories(pio_objects PUBLIC ${CMAKE_SOURCE_DIR} ${CMAKE_SOURCE_DIR}/include)
-target_link_libraries(pio_objects PUBLIC PkgConfig::JANSSON PkgConfig::PCRE2 Threads::Threads ${CMAKE_DL_LIBS} m)
+target_link_libraries(pio_objects PUBLIC PkgConfig::JANSSON PkgConfig::PCRE2 PkgConfig::PNG PkgConfig::JPEG
+                      PkgConfig::WEBP Threads::Threads ${CMAKE_DL_LIBS} m)
 
 add_library(inference_pio SHARED)
 target_link_libraries(inference_pio PRIVATE pio_objects)

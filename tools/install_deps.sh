@@ -4,7 +4,7 @@ set -eu
 
 packages="
     cmake ninja-build gcc clang pkg-config
-    libjansson-dev libpcre2-dev
+    libjansson-dev libpcre2-dev libpng-dev libjpeg-dev libwebp-dev
     libcmocka-dev clang-format python3 python3-pytest python3-venv
 "
 
