@@ -13,4 +13,7 @@ typedef struct pio_picture {
     uint64_t hash[2];     /* of the content and the grid, for the prefix cache */
 } pio_picture;
 
+/* Frees the patches and empties the picture; an empty one is accepted. */
+void pio_picture_free(pio_picture *picture);
+
 #endif

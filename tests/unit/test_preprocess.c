@@ -1,0 +1,138 @@
+/* Pictures of files become the reference's patches, bit by bit: resized, normalised and cut as
+ * tests/data/golden/qwen3_vl_odd has them (tools/make_golden_vl.py); and sizes follow its rule. */
+#include "tests/support/test.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "models/preprocess.h"
+#include "tests/support/pictures.h"
+#include "tests/support/temp_dir.h"
+
+#define GOLDEN PIO_TEST_DATA "/golden/qwen3_vl_odd"
+
+static pio_preprocess settings_of(const char *directory) {
+    pio_preprocess settings;
+    pio_error error;
+    if (pio_preprocess_read(directory, &settings, &error)) fail_msg("%s", error.text);
+    return settings;
+}
+
+static void patches_are_the_references(void **state) {
+    (void)state;
+    const pio_preprocess settings = settings_of(GOLDEN);
+    pio_safetensors *file;
+    pio_error error;
+    test_pictures wanted;
+    if (pio_safetensors_open(GOLDEN "/golden.safetensors", &file, &error)) fail_msg("%s", error.text);
+    test_pictures_load(file, settings.merge, &wanted);
+    assert_int_equal(wanted.n, 3);
+    for (int i = 0; i < wanted.n; i++) {
+        char path[256];
+        pio_image image;
+        pio_picture got;
+        snprintf(path, sizeof path, GOLDEN "/image%d.png", i);
+        if (pio_image_read(path, &image, &error)) fail_msg("%s", error.text);
+        if (pio_preprocess_picture(&settings, &image, NULL, &got, &error)) fail_msg("%s", error.text);
+        assert_int_equal(got.rows, wanted.items[i].rows);
+        assert_int_equal(got.cols, wanted.items[i].cols);
+        assert_int_equal(got.patch_values, wanted.items[i].patch_values);
+        const size_t n = (size_t)(got.rows * got.cols) * (size_t)got.patch_values;
+        for (size_t k = 0; k < n; k++)
+            if (memcmp(&got.patches[k], &wanted.items[i].patches[k], sizeof(float)))
+                fail_msg("picture %d, number %zu is %.9g and should be %.9g", i, k, (double)got.patches[k],
+                         (double)wanted.items[i].patches[k]);
+        pio_picture_free(&got);
+        pio_image_free(&image);
+    }
+    pio_safetensors_close(file);
+}
+
+static void sizes_follow_the_rule(void **state) {
+    (void)state;
+    const pio_preprocess settings = settings_of("/nowhere/at/all"); /* Qwen3-VL's own */
+    static const struct {
+        int32_t width, height, to_width, to_height;
+    } cases[] = {
+        {1024, 1024, 1024, 1024}, {1000, 700, 992, 704}, /* to the nearest multiple of 32 */
+        {592, 688, 576, 704},                            /* halves to even: 18.5 and 21.5 of them */
+        {100, 77, 320, 256},                             /* too few pixels: up */
+        {5000, 4000, 4576, 3648},                        /* too many: down */
+        {64, 12800, 64, 12800},   {10, 2000, 32, 3648},  /* thin */
+    };
+    pio_error error;
+    for (size_t i = 0; i < PIO_COUNT(cases); i++) {
+        int32_t width, height;
+        if (pio_preprocess_size(&settings, cases[i].width, cases[i].height, &width, &height, &error))
+            fail_msg("%s", error.text);
+        if (width != cases[i].to_width || height != cases[i].to_height)
+            fail_msg("%d x %d becomes %d x %d", cases[i].width, cases[i].height, width, height);
+    }
+    int32_t width, height;
+    assert_int_equal(pio_preprocess_size(&settings, 10, 2001, &width, &height, &error), PIO_INVALID_ARGUMENT);
+    assert_non_null(strstr(error.text, "10 x 2001"));
+    assert_non_null(strstr(error.text, "200"));
+}
+
+/* The content and the grid make the hash: a changed pixel, or another shape of the same pixels, is another picture. */
+static void hashes_tell_pictures_apart(void **state) {
+    (void)state;
+    test_random random = test_random_begin("hashes_tell_pictures_apart");
+    const pio_preprocess settings = settings_of(GOLDEN);
+    uint8_t pixels[3 * 64 * 64];
+    for (size_t i = 0; i < sizeof pixels; i++) pixels[i] = (uint8_t)test_random_below(&random, 256);
+    pio_image image = {pixels, 64, 64};
+    pio_picture first, other;
+    assert_int_equal(pio_preprocess_picture(&settings, &image, NULL, &first, NULL), PIO_OK);
+    for (int trial = 0; trial < 50; trial++) {
+        const size_t at = test_random_below(&random, sizeof pixels);
+        pixels[at] ^= (uint8_t)(1 + trial % 200);
+        assert_int_equal(pio_preprocess_picture(&settings, &image, NULL, &other, NULL), PIO_OK);
+        assert_true(first.hash[0] != other.hash[0] && first.hash[1] != other.hash[1]);
+        pixels[at] ^= (uint8_t)(1 + trial % 200);
+        pio_picture_free(&other);
+    }
+    image = (pio_image){pixels, 32, 128};
+    assert_int_equal(pio_preprocess_picture(&settings, &image, NULL, &other, NULL), PIO_OK);
+    assert_true(first.hash[0] != other.hash[0]);
+    pio_picture_free(&other);
+    pio_picture_free(&first);
+}
+
+static void wrong_settings_are_named(void **state) {
+    (void)state;
+    static const struct {
+        const char *text, *words[2];
+    } cases[] = {{"{\"do_resize\": false}", {"do_resize", "true"}},
+                 {"{\"resample\": 2}", {"resample 2", "bicubic"}},
+                 {"{\"rescale_factor\": 1}", {"rescale_factor 1", "1/255"}},
+                 {"{\"patch_size\": 0}", {"patch_size", "0"}},
+                 {"{\"image_mean\": [0.5, 0.5]}", {"image_mean", "2 numbers"}},
+                 {"{\"image_std\": [0, 0, 0]}", {"image_std", "0"}},
+                 {"{\"size\": {\"shortest_edge\": 5000, \"longest_edge\": 4000}}", {"5000", "4000"}},
+                 {"{\"size\": {\"longest_edge\": 12}, \"min_pixels\": 5}", {"12", "1024"}},
+                 {"[1]", {"preprocessor_config.json", "object"}}};
+    for (size_t i = 0; i < PIO_COUNT(cases); i++) {
+        char *directory = temp_dir_make();
+        pio_preprocess settings;
+        pio_error error = {0};
+        FILE *file = fopen(temp_dir_path(directory, "preprocessor_config.json"), "w");
+        assert_non_null(file);
+        fputs(cases[i].text, file);
+        fclose(file);
+        assert_int_not_equal(pio_preprocess_read(directory, &settings, &error), PIO_OK);
+        for (int k = 0; k < 2; k++)
+            if (!strstr(error.text, cases[i].words[k])) fail_msg("'%s' lacks '%s'", error.text, cases[i].words[k]);
+        temp_dir_remove(directory);
+    }
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(patches_are_the_references),
+        cmocka_unit_test(sizes_follow_the_rule),
+        cmocka_unit_test(hashes_tell_pictures_apart),
+        cmocka_unit_test(wrong_settings_are_named),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
