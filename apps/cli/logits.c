@@ -1,4 +1,4 @@
-/* logits: token ids in, float32 logits of every token out, through the cache in steps of any size. */
+/* logits: token ids and pictures in, float32 logits of every token out, through the cache in steps of any size. */
 #include <errno.h>
 #include <jansson.h>
 #include <stdlib.h>
@@ -8,6 +8,7 @@
 #include "engine/step.h"
 #include "io/file.h"
 #include "io/safetensors_writer.h"
+#include "models/preprocess.h"
 
 enum { IDS_LIMIT_BYTES = 64 << 20 };
 
@@ -18,6 +19,10 @@ typedef struct feeder {
     int32_t n_given, n_all, n_fed;
     int32_t *pages;
     int32_t n_pages, step;
+    pio_picture *pictures; /* [n_pictures], and as the sight takes them */
+    const pio_picture **list;
+    int32_t n_pictures;
+    pio_sight *sight; /* NULL: no pictures */
     pio_safetensors_writer *writer;
 } feeder;
 
@@ -72,6 +77,44 @@ static pio_status read_ids(feeder *f, const char *path, pio_error *error) {
     return status;
 }
 
+/* ---- pictures ---- */
+
+static pio_status read_picture(const pio_preprocess *settings, const char *path, pio_picture *out, pio_error *error) {
+    pio_image image;
+    pio_status status = pio_image_read(path, &image, error);
+    if (status) return status;
+    status = pio_preprocess_picture(settings, &image, NULL, out, error);
+    pio_image_free(&image);
+    return status ? pio_fail_prefix(error, "'%s'", path) : PIO_OK;
+}
+
+/* Reads the files that --image names, and finds their places among the ids. */
+static pio_status read_pictures(feeder *f, const cli_options *options, pio_error *error) {
+    const int n = options->n_images;
+    pio_preprocess settings;
+    pio_status status = PIO_OK;
+    if (n && !f->model->config.common.eyes.merge)
+        return pio_fail(error, PIO_UNSUPPORTED, "'%s' is a model without eyes: leave --image out", options->model);
+    f->pictures = calloc((size_t)n + 1, sizeof *f->pictures);
+    f->list = calloc((size_t)n + 1, sizeof *f->list);
+    if (!f->pictures || !f->list) return pio_fail_memory(error, "the pictures", sizeof *f->pictures * (size_t)n);
+    if (n) status = pio_preprocess_read(f->model->directory, &settings, error);
+    for (; f->n_pictures < n && !status; f->n_pictures += !status) {
+        f->list[f->n_pictures] = &f->pictures[f->n_pictures];
+        status = read_picture(&settings, options->images[f->n_pictures], &f->pictures[f->n_pictures], error);
+    }
+    if (!status) status = pio_sight_check(f->model, f->ids, f->n_given, f->list, n, error);
+    if (!status && n) status = pio_sight_create(f->model, f->ids, f->n_given, f->list, n, &f->sight, error);
+    return status;
+}
+
+static void free_pictures(feeder *f) {
+    pio_sight_destroy(f->sight);
+    for (int32_t i = 0; i < f->n_pictures; i++) pio_picture_free(&f->pictures[i]);
+    free(f->pictures);
+    free(f->list);
+}
+
 /* ---- steps ---- */
 
 static pio_status write_logits(feeder *f, int32_t first_row, int32_t n_rows, pio_error *error) {
@@ -95,8 +138,9 @@ static pio_status write_logits(feeder *f, int32_t first_row, int32_t n_rows, pio
 
 /* Feeds the next n ids and writes their logits. */
 static pio_status feed(feeder *f, int32_t n, pio_error *error) {
-    const pio_step_item item = {f->ids + f->n_fed, n, f->n_fed, f->pages, f->n_pages};
-    pio_status status = pio_step_body(f->model, &item, 1, error);
+    const pio_step_item item = {f->ids + f->n_fed, n, f->n_fed, f->pages, f->n_pages, f->sight};
+    pio_status status = f->sight ? pio_sight_look(f->sight, f->n_fed, n, error) : PIO_OK;
+    if (!status) status = pio_step_body(f->model, &item, 1, error);
     if (!status) status = write_logits(f, f->n_fed, n, error);
     f->n_fed += n;
     return status;
@@ -170,18 +214,18 @@ int cli_logits(const cli_options *options) {
         free(f.ids);
         return cli_refuse_usage(&error);
     }
-    if (options->n_images)
-        status = pio_fail(&error, PIO_UNSUPPORTED, "'%s' is a model without eyes: leave --image out", options->model);
-    if (!status && options->ids_file) status = read_ids(&f, options->ids_file, &error);
+    if (options->ids_file) status = read_ids(&f, options->ids_file, &error);
     if (!adjusted.engine.context) adjusted.engine.context = PIO_MAX(1, f.n_given + options->greedy);
     cli_catch_interrupt();
     if (!status) status = cli_open_model(&adjusted, false, &f.model, &error);
+    if (!status) status = read_pictures(&f, options, &error);
     if (!status) status = prepare(&f, options, &error);
     if (!status) status = run_steps(&f, &error);
     if (!status && f.n_all > f.n_given)
         status = pio_safetensors_writer_write(f.writer, 1, 0, f.ids, sizeof *f.ids * (uint64_t)f.n_all, &error);
     if (!status) status = pio_safetensors_writer_finish(f.writer, &error);
     pio_safetensors_writer_destroy(f.writer);
+    free_pictures(&f);
     pio_model_close(f.model);
     free(f.ids);
     free(f.pages);
