@@ -12,6 +12,7 @@ typedef struct pio_model_eyes {
     int32_t table_side;   /* of the square table of positions */
     int32_t row_values;   /* numbers that one token's picture row has: the merged row, then those for DeepStack */
     int32_t image_token, video_token; /* the ids that stand for picture rows in a prompt */
+    int32_t start_token, end_token;   /* the ids around them; -1: not known */
 } pio_model_eyes;
 
 /* What every config.json says, whatever the architecture. */

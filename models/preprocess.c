@@ -8,7 +8,7 @@
 #include "base/compiler.h"
 #include "models/resize.h"
 
-enum { CONFIG_LIMIT_BYTES = 1 << 20, MOST_RATIO = 200 };
+enum { CONFIG_LIMIT_BYTES = 1 << 20, MOST_RATIO = 200, FRAMES_A_SECOND = 2, LEAST_FRAMES = 4, MOST_FRAMES = 768 };
 
 /* ---- settings ---- */
 
@@ -33,7 +33,7 @@ static pio_status read_side(const pio_json_object *in, const char *key, int64_t 
 
 /* min_pixels and max_pixels, or size.shortest_edge and size.longest_edge, which stand for the same numbers. */
 static pio_status read_limits(const pio_json_object *root, pio_preprocess *p, pio_error *error) {
-    const int64_t most = PIO_IMAGE_MOST_PIXELS;
+    const int64_t most = (int64_t)MOST_FRAMES * PIO_IMAGE_MOST_PIXELS;
     pio_json_object size;
     pio_status status = pio_json_get_object(root, "size", &size, error);
     if (!status) status = pio_json_get_int_or(root, "min_pixels", 1, most, p->least_pixels, &p->least_pixels, error);
@@ -84,17 +84,10 @@ static pio_status read_settings(const pio_json_object *root, pio_preprocess *p, 
     return status ? status : read_limits(root, p, error);
 }
 
-pio_status pio_preprocess_read(const char *directory, pio_preprocess *out, pio_error *error) {
-    *out = (pio_preprocess){.patch = 16,
-                            .temporal = 2,
-                            .merge = 2,
-                            .least_pixels = 65536,
-                            .most_pixels = 16777216,
-                            .mean = {0.5f, 0.5f, 0.5f},
-                            .deviation = {0.5f, 0.5f, 0.5f}};
+static pio_status read_file(const char *directory, const char *name, pio_preprocess *out, pio_error *error) {
     char path[4096];
     pio_json *json = NULL;
-    snprintf(path, sizeof path, "%s/preprocessor_config.json", directory);
+    snprintf(path, sizeof path, "%s/%s", directory, name);
     pio_status status = pio_json_load(path, CONFIG_LIMIT_BYTES, &json, error);
     if (status == PIO_NOT_FOUND) return PIO_OK;
     if (status) return status;
@@ -104,28 +97,62 @@ pio_status pio_preprocess_read(const char *directory, pio_preprocess *out, pio_e
     return status;
 }
 
+static const pio_preprocess published = {.patch = 16,
+                                         .temporal = 2,
+                                         .merge = 2,
+                                         .least_pixels = 65536,
+                                         .most_pixels = 16777216,
+                                         .mean = {0.5f, 0.5f, 0.5f},
+                                         .deviation = {0.5f, 0.5f, 0.5f}};
+
+pio_status pio_preprocess_read(const char *directory, pio_preprocess *out, pio_error *error) {
+    *out = published;
+    return read_file(directory, "preprocessor_config.json", out, error);
+}
+
+/* What the video's own file leaves out, the tower's shape above all, is as for pictures. */
+pio_status pio_preprocess_read_video(const char *directory, pio_preprocess *out, pio_error *error) {
+    pio_status status = pio_preprocess_read(directory, out, error);
+    out->least_pixels = 128 * 32 * 32;
+    out->most_pixels = 768 * 32 * 32;
+    return status ? status : read_file(directory, "video_preprocessor_config.json", out, error);
+}
+
 /* ---- sizes ---- */
 
-pio_status pio_preprocess_size(const pio_preprocess *p, int32_t width, int32_t height, int32_t *resized_width,
-                               int32_t *resized_height, pio_error *error) {
+pio_status pio_preprocess_size(const pio_preprocess *p, int32_t n_frames, int32_t width, int32_t height,
+                               int32_t *resized_width, int32_t *resized_height, pio_error *error) {
     const int32_t factor = p->patch * p->merge, long_side = PIO_MAX(width, height), short_side = PIO_MIN(width, height);
     if (short_side < 1 || (double)long_side / short_side > MOST_RATIO)
         return pio_fail(error, PIO_INVALID_ARGUMENT,
                         "a picture of %d x %d pixels has one side over %d times the other: cut it to another shape",
                         width, height, MOST_RATIO);
-    double h = nearbyint((double)height / factor) * factor, w = nearbyint((double)width / factor) * factor;
-    if (h * w > (double)p->most_pixels) {
-        const double by = sqrt((double)height * width / (double)p->most_pixels);
-        h = PIO_MAX(factor, floor(height / by / factor) * factor);
-        w = PIO_MAX(factor, floor(width / by / factor) * factor);
-    } else if (h * w < (double)p->least_pixels) {
-        const double by = sqrt((double)p->least_pixels / ((double)height * width));
-        h = ceil(height * by / factor) * factor;
-        w = ceil(width * by / factor) * factor;
+    double h = height, w = width, n = n_frames;
+    if (n_frames > 1 && short_side < factor) { /* a video smaller than a merged patch grows first */
+        h = floor(height * ((double)factor / short_side));
+        w = floor(width * ((double)factor / short_side));
     }
-    *resized_height = (int32_t)h;
-    *resized_width = (int32_t)w;
+    const double frames = n_frames > 1 ? nearbyint(n / p->temporal) * p->temporal : 1;
+    double to_h = nearbyint(h / factor) * factor, to_w = nearbyint(w / factor) * factor;
+    if (frames * to_h * to_w > (double)p->most_pixels) {
+        const double by = sqrt(n * h * w / (double)p->most_pixels);
+        to_h = PIO_MAX(factor, floor(h / by / factor) * factor);
+        to_w = PIO_MAX(factor, floor(w / by / factor) * factor);
+    } else if (frames * to_h * to_w < (double)p->least_pixels) {
+        const double by = sqrt((double)p->least_pixels / (n * h * w));
+        to_h = ceil(h * by / factor) * factor;
+        to_w = ceil(w * by / factor) * factor;
+    }
+    *resized_height = (int32_t)to_h;
+    *resized_width = (int32_t)to_w;
     return PIO_OK;
+}
+
+int32_t pio_preprocess_sample(int32_t n_frames, double fps, int32_t *indices) {
+    const double wanted = floor((double)n_frames / fps * FRAMES_A_SECOND);
+    const int32_t n = PIO_MIN((int32_t)PIO_MIN(PIO_MAX(wanted, LEAST_FRAMES), MOST_FRAMES), n_frames);
+    for (int32_t i = 0; i < n; i++) indices[i] = n > 1 ? (int32_t)nearbyint((double)i * (n_frames - 1) / (n - 1)) : 0;
+    return n;
 }
 
 /* ---- patches ---- */
@@ -190,22 +217,27 @@ static pio_status make_picture(const pio_preprocess *p, const pio_image *const f
     return PIO_OK;
 }
 
-pio_status pio_preprocess_picture(const pio_preprocess *p, const pio_image *image, const pio_image *second,
-                                  pio_picture *out, pio_error *error) {
+pio_status pio_preprocess_cut(const pio_preprocess *p, const pio_image *first, const pio_image *second, int32_t width,
+                              int32_t height, pio_picture *out, pio_error *error) {
     pio_image resized[2] = {0};
-    int32_t width, height;
     *out = (pio_picture){0};
-    pio_status status = pio_preprocess_size(p, image->width, image->height, &width, &height, error);
-    if (!status && second && (second->width != image->width || second->height != image->height))
-        status = pio_fail(error, PIO_INVALID_ARGUMENT, "frames of %d x %d and %d x %d pixels are not of one video",
-                          image->width, image->height, second->width, second->height);
-    if (!status) status = pio_image_resize(image, width, height, &resized[0], error);
+    if (second && (second->width != first->width || second->height != first->height))
+        return pio_fail(error, PIO_INVALID_ARGUMENT, "frames of %d x %d and %d x %d pixels are not of one video",
+                        first->width, first->height, second->width, second->height);
+    pio_status status = pio_image_resize(first, width, height, &resized[0], error);
     if (!status && second) status = pio_image_resize(second, width, height, &resized[1], error);
     const pio_image *const frames[2] = {&resized[0], second ? &resized[1] : &resized[0]};
     if (!status) status = make_picture(p, frames, out, error);
     pio_image_free(&resized[0]);
     pio_image_free(&resized[1]);
     return status;
+}
+
+pio_status pio_preprocess_picture(const pio_preprocess *p, const pio_image *image, pio_picture *out, pio_error *error) {
+    int32_t width = 0, height = 0;
+    *out = (pio_picture){0};
+    pio_status status = pio_preprocess_size(p, 1, image->width, image->height, &width, &height, error);
+    return status ? status : pio_preprocess_cut(p, image, NULL, width, height, out, error);
 }
 
 void pio_picture_free(pio_picture *picture) {

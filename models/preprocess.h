@@ -16,12 +16,24 @@ typedef struct pio_preprocess {
 /* Reads preprocessor_config.json in the directory; Qwen3-VL's values where there is none. */
 pio_status pio_preprocess_read(const char *directory, pio_preprocess *out, pio_error *error);
 
-/* The size that a picture of width x height is resized to. PIO_INVALID_ARGUMENT: a side is over 200 times the other. */
-pio_status pio_preprocess_size(const pio_preprocess *settings, int32_t width, int32_t height, int32_t *resized_width,
-                               int32_t *resized_height, pio_error *error);
+/* The same for videos: video_preprocessor_config.json, the limits being those of all frames together. */
+pio_status pio_preprocess_read_video(const char *directory, pio_preprocess *out, pio_error *error);
 
-/* One picture, its frame repeated, or (`second`, of the same size) two frames of a video. */
-pio_status pio_preprocess_picture(const pio_preprocess *settings, const pio_image *image, const pio_image *second,
-                                  pio_picture *out, pio_error *error);
+/* The size that n_frames of width x height (1: a picture) are resized to. PIO_INVALID_ARGUMENT: a side is over 200
+ * times the other. */
+pio_status pio_preprocess_size(const pio_preprocess *settings, int32_t n_frames, int32_t width, int32_t height,
+                               int32_t *resized_width, int32_t *resized_height, pio_error *error);
+
+/* Which of n_frames, taken at `fps` a second, are looked at: 2 a second, at least 4 and at most 768, evenly spread. Their
+ * indices go to `indices`, [n_frames]; returns how many. */
+int32_t pio_preprocess_sample(int32_t n_frames, double fps, int32_t *indices);
+
+/* A picture, its frame repeated, or (`second` not NULL) a pair of frames of a video, resized to width x height. */
+pio_status pio_preprocess_cut(const pio_preprocess *settings, const pio_image *first, const pio_image *second,
+                              int32_t width, int32_t height, pio_picture *out, pio_error *error);
+
+/* The size and the patches of one picture. */
+pio_status pio_preprocess_picture(const pio_preprocess *settings, const pio_image *image, pio_picture *out,
+                                  pio_error *error);
 
 #endif

@@ -109,6 +109,8 @@ static pio_status read_eyes(const pio_json_object *root, pio_qwen3_vl_config *c,
     const number numbers[] = {
         {"image_token_id", 0, last, 0, &eyes->image_token},
         {"video_token_id", 0, last, 0, &eyes->video_token},
+        {"vision_start_token_id", 0, last, -1, &eyes->start_token},
+        {"vision_end_token_id", 0, last, -1, &eyes->end_token},
     };
     eyes->merge = c->vision.merge;
     eyes->patch_values = c->vision.patch_values;

@@ -33,7 +33,7 @@ static void patches_are_the_references(void **state) {
         pio_picture got;
         snprintf(path, sizeof path, GOLDEN "/image%d.png", i);
         if (pio_image_read(path, &image, &error)) fail_msg("%s", error.text);
-        if (pio_preprocess_picture(&settings, &image, NULL, &got, &error)) fail_msg("%s", error.text);
+        if (pio_preprocess_picture(&settings, &image, &got, &error)) fail_msg("%s", error.text);
         assert_int_equal(got.rows, wanted.items[i].rows);
         assert_int_equal(got.cols, wanted.items[i].cols);
         assert_int_equal(got.patch_values, wanted.items[i].patch_values);
@@ -63,15 +63,54 @@ static void sizes_follow_the_rule(void **state) {
     pio_error error;
     for (size_t i = 0; i < PIO_COUNT(cases); i++) {
         int32_t width, height;
-        if (pio_preprocess_size(&settings, cases[i].width, cases[i].height, &width, &height, &error))
+        if (pio_preprocess_size(&settings, 1, cases[i].width, cases[i].height, &width, &height, &error))
             fail_msg("%s", error.text);
         if (width != cases[i].to_width || height != cases[i].to_height)
             fail_msg("%d x %d becomes %d x %d", cases[i].width, cases[i].height, width, height);
     }
     int32_t width, height;
-    assert_int_equal(pio_preprocess_size(&settings, 10, 2001, &width, &height, &error), PIO_INVALID_ARGUMENT);
+    assert_int_equal(pio_preprocess_size(&settings, 1, 10, 2001, &width, &height, &error), PIO_INVALID_ARGUMENT);
     assert_non_null(strstr(error.text, "10 x 2001"));
     assert_non_null(strstr(error.text, "200"));
+}
+
+/* The limits are those of all frames together. */
+static void videos_follow_their_own_rule(void **state) {
+    (void)state;
+    static const struct {
+        int32_t n_frames, width, height, to_width, to_height;
+    } sizes[] = {{8, 640, 360, 416, 224},
+                 {3, 100, 77, 256, 192},
+                 {768, 1920, 1080, 32, 32},
+                 {4, 20, 50, 128, 288},
+                 {2, 64, 64, 256, 256}};
+    static const struct {
+        int32_t n_frames;
+        double fps;
+        int32_t n, last, sum; /* of the indices */
+    } samples[] = {
+        {5, 2, 5, 4, 10}, {8, 4, 4, 7, 14}, {100, 24, 8, 99, 396}, {3, 30, 3, 2, 3}, {4000, 2, 768, 3999, 1535616},
+        {1, 2, 1, 0, 0}};
+    static int32_t indices[4000];
+    pio_preprocess settings;
+    pio_error error;
+    if (pio_preprocess_read_video("/nowhere/at/all", &settings, &error)) fail_msg("%s", error.text);
+    for (size_t i = 0; i < PIO_COUNT(sizes); i++) {
+        int32_t width, height;
+        if (pio_preprocess_size(&settings, sizes[i].n_frames, sizes[i].width, sizes[i].height, &width, &height, &error))
+            fail_msg("%s", error.text);
+        if (width != sizes[i].to_width || height != sizes[i].to_height)
+            fail_msg("%d frames of %d x %d become %d x %d", sizes[i].n_frames, sizes[i].width, sizes[i].height, width,
+                     height);
+    }
+    for (size_t i = 0; i < PIO_COUNT(samples); i++) {
+        const int32_t n = pio_preprocess_sample(samples[i].n_frames, samples[i].fps, indices);
+        int32_t sum = 0;
+        assert_int_equal(n, samples[i].n);
+        for (int32_t k = 0; k < n; k++) sum += indices[k];
+        assert_int_equal(indices[n - 1], samples[i].last);
+        assert_int_equal(sum, samples[i].sum);
+    }
 }
 
 /* The content and the grid make the hash: a changed pixel, or another shape of the same pixels, is another picture. */
@@ -83,17 +122,17 @@ static void hashes_tell_pictures_apart(void **state) {
     for (size_t i = 0; i < sizeof pixels; i++) pixels[i] = (uint8_t)test_random_below(&random, 256);
     pio_image image = {pixels, 64, 64};
     pio_picture first, other;
-    assert_int_equal(pio_preprocess_picture(&settings, &image, NULL, &first, NULL), PIO_OK);
+    assert_int_equal(pio_preprocess_picture(&settings, &image, &first, NULL), PIO_OK);
     for (int trial = 0; trial < 50; trial++) {
         const size_t at = test_random_below(&random, sizeof pixels);
         pixels[at] ^= (uint8_t)(1 + trial % 200);
-        assert_int_equal(pio_preprocess_picture(&settings, &image, NULL, &other, NULL), PIO_OK);
+        assert_int_equal(pio_preprocess_picture(&settings, &image, &other, NULL), PIO_OK);
         assert_true(first.hash[0] != other.hash[0] && first.hash[1] != other.hash[1]);
         pixels[at] ^= (uint8_t)(1 + trial % 200);
         pio_picture_free(&other);
     }
     image = (pio_image){pixels, 32, 128};
-    assert_int_equal(pio_preprocess_picture(&settings, &image, NULL, &other, NULL), PIO_OK);
+    assert_int_equal(pio_preprocess_picture(&settings, &image, &other, NULL), PIO_OK);
     assert_true(first.hash[0] != other.hash[0]);
     pio_picture_free(&other);
     pio_picture_free(&first);
@@ -129,9 +168,8 @@ static void wrong_settings_are_named(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(patches_are_the_references),
-        cmocka_unit_test(sizes_follow_the_rule),
-        cmocka_unit_test(hashes_tell_pictures_apart),
+        cmocka_unit_test(patches_are_the_references),   cmocka_unit_test(sizes_follow_the_rule),
+        cmocka_unit_test(videos_follow_their_own_rule), cmocka_unit_test(hashes_tell_pictures_apart),
         cmocka_unit_test(wrong_settings_are_named),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
