@@ -35,13 +35,17 @@ pio_status pio_speaker_create(pio_model *model, pio_speaker **out, pio_error *er
     return PIO_OK;
 }
 
-pio_status pio_speaker_render(const pio_speaker *speaker, json_t *input, pio_token_ids *ids, pio_error *error) {
+pio_status pio_speaker_render_text(const pio_speaker *speaker, json_t *input, pio_text *text, pio_error *error) {
     if (!speaker->chat)
         return pio_fail(error, PIO_NOT_FOUND,
                         "'%s' has no chat template: add chat_template.jinja from the published checkpoint",
                         pio_engine_model(speaker->engine)->directory);
+    return pio_chat_template_render(speaker->chat, input, text, error);
+}
+
+pio_status pio_speaker_render(const pio_speaker *speaker, json_t *input, pio_token_ids *ids, pio_error *error) {
     pio_text text = {0};
-    pio_status status = pio_chat_template_render(speaker->chat, input, &text, error);
+    pio_status status = pio_speaker_render_text(speaker, input, &text, error);
     if (!status) status = pio_tokenizer_encode(speaker->tokenizer, text.bytes, text.n_bytes, ids, error);
     pio_text_free(&text);
     return status;
@@ -104,6 +108,8 @@ pio_status pio_speaker_run(pio_speaker *speaker, const pio_token_ids *prompts, p
     for (int32_t i = 0; i < n && !status; i++) {
         answers[i].request = (pio_request){.prompt = prompts[i].items,
                                            .n_prompt = prompts[i].n_items,
+                                           .pictures = answers[i].pictures,
+                                           .n_pictures = answers[i].n_pictures,
                                            .sampling = answers[i].sampling,
                                            .max_tokens = answers[i].max_tokens,
                                            .end_ids = speaker->end_ids,

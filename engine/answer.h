@@ -30,6 +30,8 @@ typedef struct pio_answer {
     int32_t max_tokens;       /* 0: until the context is full */
     const char *const *stops; /* the text ends before any of these */
     int32_t n_stops;
+    const pio_picture *const *pictures; /* for which the prompt's image tokens stand */
+    int32_t n_pictures;
     /* Whole UTF-8 characters as they come; false stops. NULL: nobody listens. */
     bool (*on_text)(void *user, const char *text, size_t bytes);
     void *user;
@@ -41,7 +43,9 @@ typedef struct pio_answer {
 
 void pio_answer_free(pio_answer *answer);
 
-/* The prompt of a chat: {"messages": [...], ...} through the template, then the tokenizer; appended to *ids. */
+/* The prompt of a chat: {"messages": [...], ...} through the template, as text, appended to *text; then through the
+ * tokenizer, appended to *ids. A conversation with pictures is made by engine/prompt.h. */
+pio_status pio_speaker_render_text(const pio_speaker *speaker, json_t *input, pio_text *text, pio_error *error);
 pio_status pio_speaker_render(const pio_speaker *speaker, json_t *input, pio_token_ids *ids, pio_error *error);
 
 /* Continues the prompts, all together. */

@@ -83,7 +83,7 @@ static pio_status read_picture(const pio_preprocess *settings, const char *path,
     pio_image image;
     pio_status status = pio_image_read(path, &image, error);
     if (status) return status;
-    status = pio_preprocess_picture(settings, &image, NULL, out, error);
+    status = pio_preprocess_picture(settings, &image, out, error);
     pio_image_free(&image);
     return status ? pio_fail_prefix(error, "'%s'", path) : PIO_OK;
 }

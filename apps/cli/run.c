@@ -9,14 +9,26 @@
 enum { PROMPT_LIMIT_BYTES = 64 << 20 };
 
 static pio_status check_options(const cli_options *o, pio_error *error) {
+    if (o->n_images && o->batch_file)
+        return pio_fail(error, PIO_INVALID_ARGUMENT,
+                        "--image goes with a prompt: in a batch file pictures are parts of messages");
     if (!o->prompt == !o->batch_file)
         return pio_fail(error, PIO_INVALID_ARGUMENT, "run wants either a prompt or --batch-file: see --help");
     return PIO_OK;
 }
 
+/* The prompt alone, or the pictures and it. */
+static json_t *user_content(const cli_options *options) {
+    if (!options->n_images) return json_string(options->prompt);
+    json_t *parts = json_array();
+    for (int i = 0; i < options->n_images; i++)
+        json_array_append_new(parts, json_pack("{s:s, s:s}", "type", "image", "image", options->images[i]));
+    json_array_append_new(parts, json_pack("{s:s, s:s}", "type", "text", "text", options->prompt));
+    return parts;
+}
+
 static int run_one(cli_speaker *speaker, pio_error *error) {
-    const char *prompt = speaker->options->prompt;
-    json_t *messages = json_pack("[{s:s, s:s}]", "role", "user", "content", prompt);
+    json_t *messages = json_pack("[{s:s, s:o}]", "role", "user", "content", user_content(speaker->options));
     json_t *input = pio_config_chat(&speaker->config, messages);
     pio_answer answer;
     pio_status status = cli_say(speaker, input, &answer, error);
@@ -30,7 +42,7 @@ static int run_one(cli_speaker *speaker, pio_error *error) {
 /* ---- many ---- */
 
 typedef struct conversations {
-    pio_token_ids *prompts;
+    pio_prompt *prompts;
     int32_t n_prompts, prompts_capacity;
     pio_answer *answers; /* [n_prompts] */
 } conversations;
@@ -41,13 +53,13 @@ static pio_status add_conversation(const cli_speaker *speaker, conversations *al
     if (!json_is_array(messages))
         return pio_fail(error, PIO_INVALID_ARGUMENT,
                         "--batch-file, line %ld: not an object with a list of \"messages\"", number);
-    pio_token_ids *prompt = PIO_PUSH(all, prompts);
+    pio_prompt *prompt = PIO_PUSH(all, prompts);
     json_t *input = pio_config_chat(&speaker->config, messages);
     if (!prompt || !input || json_object_update_missing(input, line)) {
         json_decref(input);
         return pio_fail_memory(error, "the conversations", sizeof *prompt * (size_t)all->n_prompts);
     }
-    pio_status status = pio_speaker_render(speaker->speaker, input, prompt, error);
+    pio_status status = pio_prompt_make(speaker->speaker, input, prompt, error);
     json_decref(input);
     return status ? pio_fail_prefix(error, "--batch-file, line %ld", number) : PIO_OK;
 }
@@ -81,9 +93,15 @@ static bool interrupted(void *user) {
 static pio_status answer_all(cli_speaker *speaker, conversations *all, pio_error *error) {
     all->answers = calloc((size_t)all->n_prompts + 1, sizeof *all->answers);
     if (!all->answers) return pio_fail_memory(error, "the answers", sizeof *all->answers * (size_t)all->n_prompts);
-    for (int32_t i = 0; i < all->n_prompts; i++) all->answers[i] = cli_answer(speaker);
-    pio_status status =
-        pio_speaker_run(speaker->speaker, all->prompts, all->answers, all->n_prompts, interrupted, NULL, error);
+    pio_token_ids *ids = calloc((size_t)all->n_prompts + 1, sizeof *ids);
+    if (!ids) return pio_fail_memory(error, "the prompts", sizeof *ids * (size_t)all->n_prompts);
+    for (int32_t i = 0; i < all->n_prompts; i++) {
+        all->answers[i] = cli_answer(speaker);
+        pio_prompt_show(&all->prompts[i], &all->answers[i]);
+        ids[i] = all->prompts[i].ids;
+    }
+    pio_status status = pio_speaker_run(speaker->speaker, ids, all->answers, all->n_prompts, interrupted, NULL, error);
+    free(ids);
     for (int32_t i = 0; i < all->n_prompts && !status; i++) {
         json_t *text = json_stringn(all->answers[i].text.bytes, all->answers[i].text.n_bytes);
         json_dumpf(text, stdout, JSON_ENCODE_ANY | JSON_ENSURE_ASCII);
@@ -102,7 +120,7 @@ static int run_many(cli_speaker *speaker, pio_error *error) {
     if (!status) status = read_conversations(speaker, file, &all, error);
     if (!status) status = answer_all(speaker, &all, error);
     for (int32_t i = 0; i < all.n_prompts; i++) {
-        free(all.prompts[i].items);
+        pio_prompt_free(&all.prompts[i]);
         if (all.answers) pio_answer_free(&all.answers[i]);
     }
     free(all.prompts);
@@ -123,10 +141,7 @@ int cli_run(const cli_options *options) {
     }
     cli_catch_interrupt();
     if (check_options(options, &error)) return cli_refuse_usage(&error);
-    pio_status status = PIO_OK;
-    if (options->n_images)
-        status = pio_fail(&error, PIO_UNSUPPORTED, "'%s' is a model without eyes: leave --image out", options->model);
-    if (!status) status = cli_speaker_open(&adjusted, &speaker, &error);
+    pio_status status = cli_speaker_open(&adjusted, &speaker, &error);
     if (status) return cli_refuse(&error);
     int code = options->batch_file ? run_many(&speaker, &error) : run_one(&speaker, &error);
     cli_speaker_close(&speaker);

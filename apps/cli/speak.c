@@ -56,12 +56,13 @@ static void print_stats(const pio_answer *answer) {
 }
 
 pio_status cli_say(cli_speaker *speaker, json_t *input, pio_answer *answer, pio_error *error) {
-    pio_token_ids ids = {0};
+    pio_prompt prompt;
     *answer = cli_answer(speaker);
     answer->on_text = print_text;
-    pio_status status = pio_speaker_render(speaker->speaker, input, &ids, error);
-    if (!status) status = pio_speaker_run(speaker->speaker, &ids, answer, 1, interrupted, NULL, error);
-    free(ids.items);
+    pio_status status = pio_prompt_make(speaker->speaker, input, &prompt, error);
+    pio_prompt_show(&prompt, answer);
+    if (!status) status = pio_speaker_run(speaker->speaker, &prompt.ids, answer, 1, interrupted, NULL, error);
+    pio_prompt_free(&prompt);
     answer->request.prompt = NULL;
     if (!status && (putchar('\n') == EOF || fflush(stdout)))
         status = pio_fail(error, PIO_IO, "standard output cannot be written: %s", strerror(errno));

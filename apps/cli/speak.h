@@ -3,7 +3,7 @@
 #define PIO_APPS_CLI_SPEAK_H
 
 #include "apps/cli/cli.h"
-#include "engine/answer.h"
+#include "engine/prompt.h"
 
 typedef struct cli_speaker {
     pio_speaker *speaker;

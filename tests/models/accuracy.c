@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "engine/answer.h"
+#include "engine/prompt.h"
 #include "io/safetensors.h"
 #include "tests/support/engine.h"
 #include "tests/support/family.h"
@@ -156,7 +156,7 @@ enum { MOST_QUESTIONS = 512 };
 
 typedef struct question {
     json_t *line; /* {"task", "messages", "answer", ...}: what the template reads, and the only right answer */
-    pio_token_ids prompt;
+    pio_prompt prompt;
 } question;
 
 static int32_t read_questions(const pio_speaker *speaker, question *questions) {
@@ -167,7 +167,7 @@ static int32_t read_questions(const pio_speaker *speaker, question *questions) {
         assert_true(n < MOST_QUESTIONS);
         questions[n] = (question){.line = line};
         json_object_set_new(line, "add_generation_prompt", json_true());
-        if (pio_speaker_render(speaker, line, &questions[n].prompt, &error))
+        if (pio_prompt_make(speaker, line, &questions[n].prompt, &error))
             fail_msg("questions.jsonl, line %d: %s", lines.line, error.text);
     }
     assert_true(n >= 100);
@@ -202,15 +202,16 @@ static double share_of_right(pio_dtype weights) {
     if (pio_speaker_create(test_model_load(the_family.tiny, &options), &speaker, &error)) fail_msg("%s", error.text);
     const int32_t n = read_questions(speaker, questions);
     for (int32_t i = 0; i < n; i++) {
-        prompts[i] = questions[i].prompt;
+        prompts[i] = questions[i].prompt.ids;
         answers[i] = (pio_answer){.sampling = pio_sampling_greedy()};
+        pio_prompt_show(&questions[i].prompt, &answers[i]);
     }
     if (pio_speaker_run(speaker, prompts, answers, n, NULL, NULL, &error)) fail_msg("%s", error.text);
     const double share = 100.0 * n_right(questions, answers, n) / n;
     print_message("%s: %.1f%% of %d questions\n", pio_dtype_name(weights), share, n);
     for (int32_t i = 0; i < n; i++) {
         pio_answer_free(&answers[i]);
-        free(questions[i].prompt.items);
+        pio_prompt_free(&questions[i].prompt);
         json_decref(questions[i].line);
     }
     pio_speaker_destroy(speaker);
