@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "api/plugin.h"
+#include "engine/prompt.h"
 
 /* ---- making one ---- */
 
@@ -46,8 +47,8 @@ static pio_status take_result(pio_answer *answer, pio_result **out, pio_error *e
     return PIO_OK;
 }
 
-/* Continues the ids. */
-static pio_status answer(pio_plugin *plugin, const pio_token_ids *ids, const pio_config *config, const listener *to,
+/* Continues the prompt. */
+static pio_status answer(pio_plugin *plugin, const pio_prompt *prompt, const pio_config *config, const listener *to,
                          pio_result **out) {
     pio_answer_settings settings;
     pio_config_answer(config, &settings);
@@ -57,7 +58,8 @@ static pio_status answer(pio_plugin *plugin, const pio_token_ids *ids, const pio
                        .n_stops = settings.n_stops,
                        .on_text = to->on_delta ? on_text : NULL,
                        .user = (void *)to};
-    pio_status status = pio_speaker_run(plugin->speaker, ids, &made, 1, is_cancelled, plugin, &plugin->error);
+    pio_prompt_show(prompt, &made);
+    pio_status status = pio_speaker_run(plugin->speaker, &prompt->ids, &made, 1, is_cancelled, plugin, &plugin->error);
     if (!status) status = take_result(&made, out, &plugin->error);
     pio_answer_free(&made);
     return status;
@@ -88,11 +90,11 @@ static pio_status check_utf8(const char *what, const char *text, pio_error *erro
 /* Renders `input`, a reference that is taken (NULL: no memory for it), and answers. */
 static pio_status answer_chat(pio_plugin *plugin, json_t *input, const pio_config *config, const listener *to,
                               pio_result **out) {
-    pio_token_ids ids = {0};
+    pio_prompt prompt;
     if (!input) return pio_fail_memory(&plugin->error, "the messages", sizeof *input);
-    pio_status status = pio_speaker_render(plugin->speaker, input, &ids, &plugin->error);
-    if (!status) status = answer(plugin, &ids, config, to, out);
-    free(ids.items);
+    pio_status status = pio_prompt_make(plugin->speaker, input, &prompt, &plugin->error);
+    if (!status) status = answer(plugin, &prompt, config, to, out);
+    pio_prompt_free(&prompt);
     json_decref(input);
     return status;
 }
@@ -145,49 +147,64 @@ pio_status pio_plugin_chat_completion(pio_plugin *plugin, const char *messages, 
 /* ---- one turn, and raw text ---- */
 
 static bool is_input(const char *key) {
-    return !strcmp(key, "text");
+    return !strcmp(key, "text") || !strcmp(key, "image");
 }
 
-/* The one text of an input. */
-static pio_status find_text(const pio_options *input, const char **text, pio_error *error) {
-    *text = NULL;
-    for (size_t i = 0; input && i < input->n_items; i++) {
+/* The one text of an input, and the pictures before it: a user turn's content. */
+static pio_status read_input(const pio_options *input, json_t **content, pio_error *error) {
+    const char *text = NULL;
+    json_t *parts = *content = json_array();
+    pio_status status = PIO_OK;
+    for (size_t i = 0; input && i < input->n_items && !status; i++) {
         const pio_option *o = &input->items[i];
         if (!o->key || !is_input(o->key)) continue;
-        if (*text) return pio_fail(error, PIO_INVALID_ARGUMENT, "the input has two texts: give one");
-        *text = o->value;
+        status = check_utf8(o->key, o->value, error);
+        if (status) return status;
+        if (!strcmp(o->key, "image")) {
+            json_array_append_new(parts, json_pack("{s:s, s:s}", "type", "image", "image", o->value));
+            continue;
+        }
+        if (text) return pio_fail(error, PIO_INVALID_ARGUMENT, "the input has two texts: give one");
+        text = o->value;
     }
-    return *text ? check_utf8("text", *text, error)
-                 : pio_fail(error, PIO_INVALID_ARGUMENT, "the input has no text: give {\"text\", \"...\"}");
+    if (!text) return pio_fail(error, PIO_INVALID_ARGUMENT, "the input has no text: give {\"text\", \"...\"}");
+    if (json_array_size(parts)) {
+        json_array_append_new(parts, json_pack("{s:s, s:s}", "type", "text", "text", text));
+        return PIO_OK;
+    }
+    json_decref(parts);
+    *content = json_string(text);
+    return PIO_OK;
 }
 
 pio_status pio_plugin_infer(pio_plugin *plugin, const pio_options *input, pio_result **out) {
-    const char *text;
+    json_t *content = NULL;
     pio_config config = {0};
     pio_status status = begin(plugin, out);
-    if (!status) status = find_text(input, &text, &plugin->error);
+    if (!status) status = read_input(input, &content, &plugin->error);
     if (!status) status = pio_plugin_call_config(plugin, input, is_input, &config);
     if (!status) {
-        json_t *messages = json_pack("[{s:s, s:s}]", "role", "user", "content", text);
+        json_t *messages = json_pack("[{s:s, s:O}]", "role", "user", "content", content);
         status =
             answer_chat(plugin, messages ? pio_config_chat(&config, messages) : NULL, &config, &(listener){0}, out);
         json_decref(messages);
     }
+    json_decref(content);
     pio_config_free(&config);
     return pio_plugin_end(plugin, status);
 }
 
 pio_status pio_plugin_generate_text(pio_plugin *plugin, const char *prompt, const pio_options *settings,
                                     pio_on_delta on_delta, void *user, pio_result **out) {
-    pio_token_ids ids = {0};
+    pio_prompt whole = {0};
     pio_config config = {0};
     pio_status status = begin(plugin, out);
     if (!status) status = check_utf8("the prompt", prompt, &plugin->error);
     if (!status) status = pio_plugin_call_config(plugin, settings, NULL, &config);
     if (!status)
-        status = pio_tokenizer_encode(plugin->speaker->tokenizer, prompt, strlen(prompt), &ids, &plugin->error);
-    if (!status) status = answer(plugin, &ids, &config, &(listener){on_delta, user}, out);
-    free(ids.items);
+        status = pio_tokenizer_encode(plugin->speaker->tokenizer, prompt, strlen(prompt), &whole.ids, &plugin->error);
+    if (!status) status = answer(plugin, &whole, &config, &(listener){on_delta, user}, out);
+    pio_prompt_free(&whole);
     pio_config_free(&config);
     return pio_plugin_end(plugin, status);
 }

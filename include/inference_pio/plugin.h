@@ -97,7 +97,8 @@ typedef enum pio_delta {
  * far. Called from the thread that asked for the answer; it must not call the plugin, but for pio_plugin_cancel. */
 typedef bool (*pio_on_delta)(void *user, pio_delta delta, int32_t call, const char *text, size_t bytes);
 
-/* One user turn through the chat template. `input` has the key "text", and keys of answers. *out is NULL on failure. */
+/* One user turn through the chat template. `input` has the key "text", for a model with eyes "image" too, as often as
+ * there are pictures (a path, a file:// or data: URL, or base64), and keys of answers. *out is NULL on failure. */
 PIO_API pio_status pio_plugin_infer(pio_plugin *plugin, const pio_options *input, pio_result **out);
 
 /* Goes on from `prompt` as it stands, special tokens in it included. `settings` are keys of answers (max_tokens,

@@ -255,13 +255,19 @@ class Plugin:
     def infer(
         self, input: str | Mapping[str, Value], *, stream: bool = False, **settings: Value | None
     ) -> Result | Stream:
-        """One user turn through the chat template: a text, or {"text": ...} with settings of the answer."""
+        """One user turn through the chat template: a text, or {"text": ...}, with settings of the answer, and, for a
+        model with eyes, "image": a path, a data: URL, base64, or a list of them."""
         pairs: list[tuple[str, Any]] = [("text", input)] if isinstance(input, str) else [*input.items()]
         given = dict(pairs)
         text = given.pop("text", None)
         if not isinstance(text, str):
             raise InvalidArgumentError('the input has no text: give a text, or {"text": "..."}')
-        message = {"role": "user", "content": text}
+        images = given.pop("image", None)
+        message: dict[str, Any] = {"role": "user", "content": text}
+        if images is not None:
+            sources = list(images) if isinstance(images, (list, tuple)) else [images]
+            parts: list[dict[str, Any]] = [{"type": "image", "image": os.fspath(source)} for source in sources]
+            message["content"] = [*parts, {"type": "text", "text": text}]
         if stream:
             return self.chat_completion([message], stream=True, **{**given, **settings})
         return self.chat_completion([message], **{**given, **settings})
