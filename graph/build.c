@@ -296,6 +296,33 @@ pio_tensor pio_gelu(pio_spec *spec, pio_tensor x, int32_t flags) {
     return y;
 }
 
+pio_tensor pio_route(pio_spec *spec, pio_tensor logits, int32_t bias, int32_t n_chosen, const pio_attrs *attrs,
+                     pio_tensor *weights) {
+    pio_tensor experts = result(spec, PIO_OP_ROUTE, logits, n_chosen);
+    *weights = result(spec, PIO_OP_ROUTE, logits, n_chosen);
+    pio_node *node = node_add(spec, PIO_OP_ROUTE, IN(logits, pio_weight_use(spec, bias)), OUT(experts, *weights));
+    node->attrs = *attrs;
+    return experts;
+}
+
+pio_tensor pio_experts_linear(pio_spec *spec, pio_tensor x, int32_t weight, pio_tensor experts) {
+    if (failed(spec)) return PIO_NO_TENSOR;
+    pio_tensor y = result(spec, PIO_OP_EXPERTS_LINEAR, x, spec->weights[weight].rows);
+    pio_tensor w = pio_weight_use(spec, weight);
+    if (!failed(spec)) newest(spec)->tensors[y].rows = pio_dim_of(PIO_CHOICES);
+    node_add(spec, PIO_OP_EXPERTS_LINEAR, IN(x, w, experts), OUT(y));
+    return y;
+}
+
+pio_tensor pio_experts_down(pio_spec *spec, pio_tensor h, int32_t weight, pio_tensor experts, pio_tensor weights,
+                            pio_tensor residual) {
+    if (failed(spec)) return PIO_NO_TENSOR;
+    pio_tensor y = result(spec, PIO_OP_EXPERTS_DOWN, residual, spec->weights[weight].rows);
+    pio_tensor w = pio_weight_use(spec, weight);
+    node_add(spec, PIO_OP_EXPERTS_DOWN, IN(h, w, experts, weights, residual), OUT(y));
+    return y;
+}
+
 pio_tensor pio_rope_table(pio_spec *spec, int32_t frequencies, float scale) {
     return pio_rope_table_of(spec, PIO_TOKENS, frequencies, -1, scale);
 }

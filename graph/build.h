@@ -50,6 +50,15 @@ pio_tensor pio_linear(pio_spec *spec, pio_tensor x, int32_t weight, int32_t bias
 pio_tensor pio_add(pio_spec *spec, pio_tensor a, pio_tensor b);
 pio_tensor pio_swiglu(pio_spec *spec, pio_tensor gate_up);
 pio_tensor pio_gelu(pio_spec *spec, pio_tensor x, int32_t flags);
+/* ROUTE; `attrs`: its flags, scale, eps and groups. Writes *weights [T, n_chosen], returns the experts [T, n_chosen].
+ */
+pio_tensor pio_route(pio_spec *spec, pio_tensor logits, int32_t bias, int32_t n_chosen, const pio_attrs *attrs,
+                     pio_tensor *weights);
+/* x [T, K] times the matrices of its experts -> [T x n_chosen, N]; `weight` has one matrix an expert. */
+pio_tensor pio_experts_linear(pio_spec *spec, pio_tensor x, int32_t weight, pio_tensor experts);
+/* residual + the weighted sum of h's rows times their experts' matrices -> [T, N] */
+pio_tensor pio_experts_down(pio_spec *spec, pio_tensor h, int32_t weight, pio_tensor experts, pio_tensor weights,
+                            pio_tensor residual);
 pio_tensor pio_rope_table(pio_spec *spec, int32_t frequencies, float scale);
 /* Of the rows of another symbol, each frequency with its own of the three positions (axes: -1: the first). */
 pio_tensor pio_rope_table_of(pio_spec *spec, pio_symbol rows, int32_t frequencies, int32_t axes, float scale);

@@ -20,7 +20,7 @@ static void put(writer *w, const char *format, ...) {
 }
 
 static void put_tensor(writer *w, const pio_graph *graph, pio_tensor t) {
-    static const char *const symbols[PIO_SYMBOL_COUNT] = {"", "T", "O"};
+    static const char *const symbols[PIO_SYMBOL_COUNT] = {"", "T", "O", "C", "P", "M"};
     if (t == PIO_NO_TENSOR) {
         put(w, " -");
         return;

@@ -59,6 +59,17 @@ static bool linear_swiglu(const fuser *f, const pio_node *swiglu, proposal *p) {
     return true;
 }
 
+/* The same of experts' products. */
+static bool experts_swiglu(const fuser *f, const pio_node *swiglu, proposal *p) {
+    const pio_node *linear = only_feeds(f, swiglu->in[0], PIO_OP_EXPERTS_LINEAR, p);
+    if (!linear) return false;
+    p->fused = *swiglu;
+    p->fused.op = PIO_OP_EXPERTS_SWIGLU;
+    p->fused.n_in = 3;
+    memcpy(p->fused.in, linear->in, 3 * sizeof *linear->in);
+    return true;
+}
+
 /* One of q and k on its way: columns of qkv -> RMSNORM? -> ROPE. */
 typedef struct rotated {
     pio_tensor qkv, norm, table;
@@ -127,6 +138,7 @@ static const struct rule {
 } rules[] = {
     {PIO_OP_ADD, linear_add},
     {PIO_OP_SWIGLU, linear_swiglu},
+    {PIO_OP_SWIGLU, experts_swiglu},
     {PIO_OP_KV_APPEND, qk_norm_rope_append},
 };
 
@@ -143,7 +155,8 @@ static bool outputs_are_later(const fuser *f, const proposal *p, int32_t anchor)
 static bool has_rows(const fuser *f, const pio_node *fused) {
     for (int i = 0; i < PIO_N_PROBES; i++) {
         pio_call call;
-        pio_node_call(f->spec, f->graph, fused, &pio_probe_bounds[i], &call);
+        const pio_bounds bounds = pio_probe_bounds(f->spec, i);
+        pio_node_call(f->spec, f->graph, fused, &bounds, &call);
         call.n_workers = f->selector->n_workers;
         const pio_tensor_info *stored = pio_node_stored(f->graph, fused);
         bool weight = stored && stored->place == PIO_PLACE_WEIGHT;

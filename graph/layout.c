@@ -2,11 +2,12 @@
  * vision graph are read for many patches at once, so there the first probe has many. */
 #include "graph/passes.h"
 
-const pio_bounds pio_probe_bounds[PIO_N_PROBES] = {
-    {{[PIO_TOKENS] = 1, [PIO_OUTS] = 1, [PIO_PATCHES] = 1024, [PIO_MERGED] = 256}},
-    {{[PIO_TOKENS] = 16, [PIO_OUTS] = 4, [PIO_PATCHES] = 16, [PIO_MERGED] = 4}},
-    {{[PIO_TOKENS] = 512, [PIO_OUTS] = 16, [PIO_PATCHES] = 4, [PIO_MERGED] = 1}},
-};
+pio_bounds pio_probe_bounds(const pio_spec *spec, int probe) {
+    static const struct {
+        int32_t tokens, outs, patches;
+    } steps[PIO_N_PROBES] = {{1, 1, 1024}, {16, 4, 16}, {512, 16, 4}};
+    return pio_step_bounds(spec, steps[probe].tokens, steps[probe].outs, steps[probe].patches);
+}
 
 const pio_tensor_info *pio_node_stored(const pio_graph *graph, const pio_node *node) {
     int stored = pio_op_get(node->op)->stored;
@@ -37,7 +38,8 @@ static bool node_score(const subject *s, const pio_graph *graph, const pio_node 
                        int64_t *score, pio_call *unserved) {
     for (int probe = 0; probe < PIO_N_PROBES; probe++) {
         pio_call call;
-        pio_node_call(s->spec, graph, node, &pio_probe_bounds[probe], &call);
+        const pio_bounds bounds = pio_probe_bounds(s->spec, probe);
+        pio_node_call(s->spec, graph, node, &bounds, &call);
         call.n_workers = s->selector->n_workers;
         const pio_row *row = pio_select(s->selector, &call, layout);
         if (!row) {

@@ -7,7 +7,7 @@
 
 /* Bounds at which a pass asks whether rows exist: the rows of a step have one token, some, or many. */
 enum { PIO_N_PROBES = 3 };
-extern const pio_bounds pio_probe_bounds[PIO_N_PROBES];
+pio_bounds pio_probe_bounds(const pio_spec *spec, int probe);
 
 /* The best row for `call` whose stored operand holds `dtype`, in whatever layout; NULL: none. */
 const pio_row *pio_select_dtype(const pio_selector *selector, const pio_call *call, pio_dtype dtype);

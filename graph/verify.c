@@ -72,6 +72,20 @@ static pio_status check_linear(const verifier *v) {
     return shares_rows(x->rows, y->rows) ? PIO_OK : wrong(v, "writes another number of rows", 0);
 }
 
+/* Products of experts: as check_linear, and a row for each pair of a token and one of its experts, in x or in y. */
+static pio_status check_experts(const verifier *v) {
+    const pio_tensor_info *x = &v->graph->tensors[v->node->in[0]], *w = &v->graph->tensors[v->node->in[1]];
+    const pio_tensor_info *y = &v->graph->tensors[v->node->out[0]];
+    const pio_tensor_info *pairs = v->node->op == PIO_OP_EXPERTS_DOWN ? x : y;
+    if (w->place != PIO_PLACE_WEIGHT) return wrong(v, "multiplies what is no weight", 1);
+    if (x->cols != w->cols) return wrong(v, "multiplies rows of another length", 1);
+    if (v->spec->weights[w->index].rows != y->cols * (v->node->op == PIO_OP_EXPERTS_SWIGLU ? 2 : 1))
+        return wrong(v, "writes another width", 0);
+    if (v->graph->tensors[v->node->in[2]].cols != v->spec->n_chosen)
+        return wrong(v, "has another number of choices", 2);
+    return pairs->rows.symbol == PIO_CHOICES ? PIO_OK : wrong(v, "has no row for each choice", 0);
+}
+
 static pio_status check_node(const verifier *v, bool *written) {
     const pio_node *node = v->node;
     if (node->n_in < 1 || node->n_in > PIO_MAX_IN || node->n_out < 1 || node->n_out > PIO_MAX_OUT)
@@ -80,6 +94,7 @@ static pio_status check_node(const verifier *v, bool *written) {
     for (int i = 0; i < node->n_in && !status; i++) status = check_input(v, written, i);
     for (int i = 0; i < node->n_out && !status; i++) status = check_output(v, i);
     if (!status && !strcmp(pio_op_get(node->op)->family, "linear")) status = check_linear(v);
+    if (!status && node->op != PIO_OP_ROUTE && !strcmp(pio_op_get(node->op)->family, "moe")) status = check_experts(v);
     if (!status && node->op == PIO_OP_ADD && v->graph->tensors[node->in[0]].cols != v->graph->tensors[node->in[1]].cols)
         status = wrong(v, "adds rows of another length", 1);
     for (int i = 0; i < node->n_out && !status; i++) written[node->out[i]] = true;

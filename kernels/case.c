@@ -137,7 +137,7 @@ static pio_addr live_count(pio_case_builder *b, int32_t bound, int32_t live) {
     return (pio_addr)block + 1;
 }
 
-void pio_case_acts(pio_case_builder *b, int in, int32_t bound, int32_t live, int32_t cols, float scale) {
+float *pio_case_acts(pio_case_builder *b, int in, int32_t bound, int32_t live, int32_t cols, float scale) {
     int64_t stride = pio_encoding_stride(PIO_ENC_F32, cols);
     int block = case_block_add(b, CASE_ACTS, stride * bound);
     case_block *added = &b->blocks[block];
@@ -155,15 +155,23 @@ void pio_case_acts(pio_case_builder *b, int in, int32_t bound, int32_t live, int
                                           .cols = cols,
                                           .stride = stride,
                                           .live = live_count(b, bound, live)};
+    return (float *)b->blocks[block].reference.data;
+}
+
+void pio_case_weights(pio_case_builder *b, int in, int32_t n_matrices, int32_t rows, int32_t cols, float scale) {
+    const int64_t n = (int64_t)n_matrices * rows * cols;
+    int block = case_block_add(b, CASE_WEIGHT, (int64_t)sizeof(float) * n);
+    float *w = (float *)b->blocks[block].reference.data;
+    b->blocks[block].n_matrices = n_matrices;
+    b->blocks[block].rows = rows;
+    b->blocks[block].cols = cols;
+    for (int64_t i = 0; i < n && !b->sizes_only; i++) w[i] = scale * pio_case_gaussian(b);
+    *set_in(b, in, block) =
+        (pio_operand){.address = (pio_addr)block + 1, .rows = rows, .cols = cols, .n_matrices = n_matrices};
 }
 
 void pio_case_weight(pio_case_builder *b, int in, int32_t rows, int32_t cols, float scale) {
-    int block = case_block_add(b, CASE_WEIGHT, (int64_t)sizeof(float) * rows * cols);
-    float *w = (float *)b->blocks[block].reference.data;
-    b->blocks[block].rows = rows;
-    b->blocks[block].cols = cols;
-    for (int64_t i = 0; i < (int64_t)rows * cols && !b->sizes_only; i++) w[i] = scale * pio_case_gaussian(b);
-    *set_in(b, in, block) = (pio_operand){.address = (pio_addr)block + 1, .rows = rows, .cols = cols};
+    pio_case_weights(b, in, 1, rows, cols, scale);
 }
 
 float *pio_case_vector(pio_case_builder *b, int in, int32_t n, float mean, float scale) {

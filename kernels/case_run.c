@@ -50,7 +50,14 @@ static bool make_canonical(const float *x, pio_canonical *out) {
     return ready;
 }
 
-/* The same canonical weight, row-major for the reference and in the row's layout. */
+/* One side's memory: a layout's bytes for each matrix, 64-byte aligned. */
+static bool weight_memory(case_memory *memory, const case_block *block, const pio_layout_info *layout,
+                          pio_operand *operand) {
+    operand->matrix_bytes = (int64_t)PIO_ROUND_UP(layout->bytes(block->rows, block->cols), 64);
+    return case_memory_make(memory, operand->matrix_bytes * block->n_matrices, 0);
+}
+
+/* The same canonical weights, row-major for the reference and in the row's layout. */
 static bool pack_weight(case_block *block, pio_layout layout, pio_operand *reference, pio_operand *row) {
     if (layout == PIO_LAYOUT_ANY) layout = PIO_LAYOUT_BF16_ROWS;
     pio_canonical canonical = {.dtype = pio_layout_get(layout)->dtype, .rows = block->rows, .cols = block->cols};
@@ -58,17 +65,20 @@ static bool pack_weight(case_block *block, pio_layout layout, pio_operand *refer
     row->layout = layout;
     const pio_layout_info *of_reference = pio_layout_get(reference->layout), *of_row = pio_layout_get(layout);
     case_memory floats = block->reference;
-    bool ready = make_canonical((const float *)floats.data, &canonical) &&
-                 case_memory_make(&block->reference, (int64_t)of_reference->bytes(block->rows, block->cols), 0) &&
-                 case_memory_make(&block->row, (int64_t)of_row->bytes(block->rows, block->cols), 0);
-    if (ready) {
-        of_reference->pack(&canonical, 0, block->reference.data, block->rows, block->cols);
-        of_row->pack(&canonical, 0, block->row.data, block->rows, block->cols);
+    bool ready = weight_memory(&block->reference, block, of_reference, reference) &&
+                 weight_memory(&block->row, block, of_row, row);
+    for (int32_t i = 0; i < block->n_matrices && ready; i++) {
+        ready = make_canonical((const float *)floats.data + (int64_t)i * block->rows * block->cols, &canonical);
+        if (ready) {
+            of_reference->pack(&canonical, 0, block->reference.data + i * reference->matrix_bytes, block->rows,
+                               block->cols);
+            of_row->pack(&canonical, 0, block->row.data + i * row->matrix_bytes, block->rows, block->cols);
+        }
+        free(canonical.codes);
+        free(canonical.subs);
+        free(canonical.scales);
     }
     if (block->reference.data != floats.data) case_memory_free(&floats);
-    free(canonical.codes);
-    free(canonical.subs);
-    free(canonical.scales);
     return ready;
 }
 

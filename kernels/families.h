@@ -8,6 +8,7 @@
 #include "kernels/kernel.h"
 #include "kernels/kv_cache/kv_cache.h"
 #include "kernels/linear/linear.h"
+#include "kernels/moe/moe.h"
 #include "kernels/norm/norm.h"
 #include "kernels/probe/probe.h"
 #include "kernels/rope/rope.h"
@@ -22,14 +23,6 @@
 #undef PIO_OP
 
 /* Every CPU row's function. */
-#define PIO_CPU(op, isa, variant, layout, acts, outs, least, most, rank, match, scratch, record, function)             \
-    void function(const void *args, pio_worker *worker);
-#define PIO_CPU_PORTABLE PIO_CPU
-#include "kernels/rows.def"
-#undef PIO_CPU
-#undef PIO_CPU_PORTABLE
-
-/* The functions of all rows. */
 #define PIO_CPU(op, isa, variant, layout, acts, outs, least, most, rank, match, scratch, record, function)             \
     void function(const void *args, pio_worker *worker);
 #define PIO_CPU_PORTABLE PIO_CPU

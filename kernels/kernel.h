@@ -36,7 +36,7 @@ typedef struct pio_attrs {
     int32_t page_rows;   /* rows of the whole cache: pages x page_tokens, for checks */
     int32_t flags;       /* the op's own bits */
     int32_t column;      /* the first of those that the op reads */
-    int32_t reserved[2];
+    int32_t n_groups, n_top_groups; /* of experts; of those, how many are chosen from */
 } pio_attrs;
 
 /* One operand of a call. Activations are [rows, cols], row-major, `stride` bytes apart, in `encoding`; a row in an

@@ -18,6 +18,7 @@
 #include <stddef.h>
 
 #include "base/status.h"
+#include "kernels/dtype/encoding.h"
 #endif
 
 #include "kernels/dialect/args.h"
@@ -65,12 +66,11 @@ bool pio_linear_match(const struct pio_call *call);
 /* Fills the argument struct of any of the three ops. */
 void pio_linear_args_fill(const struct pio_call *call, pio_linear_args *args);
 
-/* The tiled int8 kernels: room for the activations in tiles, and two dispatches. */
+/* The tiled kernels: two dispatches, the first of which lays the activations out in tiles, in scratch. */
+enum { PIO_LINEAR_PACK, PIO_LINEAR_MULTIPLY }; /* phases */
 struct pio_recorder;
-size_t pio_linear_q_gemm_scratch(const struct pio_call *call);
-pio_status pio_linear_q_gemm_record(struct pio_recorder *recorder, const struct pio_call *call, pio_error *error);
-
-/* The tiled kernels on bf16_x16 (linear_tiles.h): room for the activations in tiles, and two dispatches. */
+size_t pio_linear_tile_bytes(pio_encoding encoding, pio_i32 cols); /* of scratch, a token */
+size_t pio_linear_tiles_s8_scratch(const struct pio_call *call);
 size_t pio_linear_tiles_bf16_scratch(const struct pio_call *call);
 size_t pio_linear_tiles_f32_scratch(const struct pio_call *call);
 pio_status pio_linear_tiles_record(struct pio_recorder *recorder, const struct pio_call *call, pio_error *error);

@@ -13,7 +13,7 @@
 #include "kernels/linear/linear_finish_avx512.h"
 #include "kernels/linear/linear_q_avx512.h"
 
-enum { TILE_TOKENS = 12, GROUP_TILES = 64, PARTS = 4, PACK, MULTIPLY };
+enum { TILE_TOKENS = 12, GROUP_TILES = 64, PARTS = 4 };
 enum { TILE_SUMS = 2 * TILE_TOKENS * PIO_X16_ROWS, BLOCK_BYTES = PIO_SCALE_COLUMNS * PIO_X16_ROWS };
 
 /* The laid-out activations in the call's scratch: block after block of 256 columns, in it tile after tile of n tokens,
@@ -38,22 +38,6 @@ static tiles tiles_of(const pio_linear_args *a) {
 /* Tiles are as equal as can be: the first token of tile i. */
 static int32_t tile_begin(const tiles *x, int32_t i) {
     return (int32_t)((int64_t)i * x->live / x->n);
-}
-
-size_t pio_linear_q_gemm_scratch(const pio_call *call) {
-    size_t blocks = (size_t)call->in[0].rows * (size_t)pio_s8_blocks(call->in[1].cols);
-    return blocks * (PIO_SCALE_COLUMNS + sizeof(float) + sizeof(int32_t));
-}
-
-pio_status pio_linear_q_gemm_record(pio_recorder *recorder, const pio_call *call, pio_error *error) {
-    const uint32_t groups[3] = {1, 1, 1};
-    pio_linear_args args;
-    pio_linear_args_fill(call, &args);
-    args.phase = PACK;
-    pio_status status = recorder->dispatch(recorder, 0, groups, &args, sizeof args, error);
-    if (!status) status = recorder->barrier(recorder, error);
-    args.phase = MULTIPLY;
-    return status ? status : recorder->dispatch(recorder, 0, groups, &args, sizeof args, error);
 }
 
 /* Where token t0 of a block is: in scales and starts, and times 256 in the codes. */
@@ -312,7 +296,7 @@ static PIO_ALWAYS_INLINE void multiply_units(const pio_linear_args *a, pio_worke
 static PIO_ALWAYS_INLINE void run(const pio_linear_args *a, pio_worker *worker, pio_dtype dtype, bool swiglu) {
     const tiles x = tiles_of(a);
     if (!x.live) return;
-    if (a->phase == MULTIPLY) {
+    if (a->phase == PIO_LINEAR_MULTIPLY) {
         multiply_units(a, worker, dtype, swiglu);
         return;
     }

@@ -6,22 +6,36 @@
 
 enum { PARTS = 4 };
 
+size_t pio_linear_tile_bytes(pio_encoding encoding, int32_t cols) {
+    if (encoding == PIO_ENC_S8)
+        return (size_t)pio_s8_blocks(cols) * (PIO_SCALE_COLUMNS + sizeof(float) + sizeof(int32_t));
+    return (encoding == PIO_ENC_BF16 ? PIO_CEIL_DIV((size_t)cols, 2) : PIO_ROUND_UP((size_t)cols, 2)) * 4;
+}
+
+static size_t scratch_of(const pio_call *call, pio_encoding encoding) {
+    return (size_t)call->in[0].rows * pio_linear_tile_bytes(encoding, call->in[1].cols);
+}
+
+size_t pio_linear_tiles_s8_scratch(const pio_call *call) {
+    return scratch_of(call, PIO_ENC_S8);
+}
+
 size_t pio_linear_tiles_bf16_scratch(const pio_call *call) {
-    return (size_t)call->in[0].rows * PIO_CEIL_DIV((size_t)call->in[1].cols, 2) * 4;
+    return scratch_of(call, PIO_ENC_BF16);
 }
 
 size_t pio_linear_tiles_f32_scratch(const pio_call *call) {
-    return (size_t)call->in[0].rows * PIO_ROUND_UP((size_t)call->in[1].cols, 2) * 4;
+    return scratch_of(call, PIO_ENC_F32);
 }
 
 pio_status pio_linear_tiles_record(pio_recorder *recorder, const pio_call *call, pio_error *error) {
     const uint32_t groups[3] = {1, 1, 1};
     pio_linear_args args;
     pio_linear_args_fill(call, &args);
-    args.phase = PIO_TILES_PACK;
+    args.phase = PIO_LINEAR_PACK;
     pio_status status = recorder->dispatch(recorder, 0, groups, &args, sizeof args, error);
     if (!status) status = recorder->barrier(recorder, error);
-    args.phase = PIO_TILES_MULTIPLY;
+    args.phase = PIO_LINEAR_MULTIPLY;
     return status ? status : recorder->dispatch(recorder, 0, groups, &args, sizeof args, error);
 }
 

@@ -10,8 +10,6 @@
 #include "hal/worker.h"
 #include "kernels/linear/linear.h"
 
-enum { PIO_TILES_PACK, PIO_TILES_MULTIPLY };
-
 typedef struct pio_tiles {
     uint32_t *words; /* the call's scratch */
     int32_t live, n; /* tokens, tiles */

@@ -133,7 +133,7 @@ static inline void pio_tiles_run(const pio_linear_args *a, pio_worker *worker, b
         .panels = (uint8_t *)worker->scratch + PIO_UNIT_SUMS_BYTES,
     };
     if (!p.x.live) return;
-    if (a->phase == PIO_TILES_PACK) {
+    if (a->phase == PIO_LINEAR_PACK) {
         pio_tiles_pack(a, worker, &p.x, kind->bf16);
         return;
     }

@@ -1,0 +1,100 @@
+/* Mixture of experts: which experts a token is sent to, and their products. */
+#ifndef PIO_KERNELS_MOE_MOE_H
+#define PIO_KERNELS_MOE_MOE_H
+
+#include "kernels/dialect/args.h"
+
+/* ROUTE, flags: */
+#define PIO_ROUTE_SIGMOID   1 /* an expert's score is the sigmoid of its logit; else the softmax over all experts */
+#define PIO_ROUTE_NORMALISE 2 /* the weights of a token are divided by their sum + eps */
+
+/* ROUTE: the n_chosen experts of each token and the weights of their results; float32 throughout.
+ *
+ *   score = softmax(logits) or sigmoid(logits);  rank = score + bias, which decides between experts and nothing else
+ *   Groups: experts in n_groups equal parts; a group's rank is the sum of its two best. Only experts of the
+ *   n_top_groups best groups are chosen from.
+ *   experts: those of the highest rank, best first; the lower number where ranks are equal
+ *   weights: their scores, / (their sum + eps) if normalised, * scale
+ *
+ * Tokens past the live count get expert -1, and their weights are not written. */
+PIO_ARGS(pio_route_args) {
+    pio_u64 logits;  /* f32 [rows, n_experts] */
+    pio_u64 bias;    /* f32 [n_experts]; 0: none */
+    pio_u64 experts; /* i32 [rows, n_chosen] */
+    pio_u64 weights; /* f32 [rows, n_chosen] */
+    pio_u64 live;    /* i32: the live rows; 0: all */
+    pio_i32 rows, n_experts, n_chosen;
+    pio_i32 n_groups, n_top_groups;                        /* 1 and 1: no groups */
+    pio_i32 logits_stride, experts_stride, weights_stride; /* bytes from row to row */
+    pio_i32 flags;
+    pio_f32 scale, eps;
+};
+
+/* The products of experts. A pair is a live token t and one of its choices; pairs stand in the order of their experts,
+ * those of one expert in the order of their tokens.
+ *
+ *   EXPERTS_LINEAR  h[r][n] = sum_k x[t][k] w[e][n][k], for pair r of token t and expert e
+ *   EXPERTS_SWIGLU  h[r][i] = silu(gate[r][i]) * up[r][i]; w holds its rows in blocks, as LINEAR_SWIGLU's does
+ *   EXPERTS_DOWN    y[t][n] = residual[t][n] + sum over t's pairs r of weight[r] * sum_k h[r][k] w[e][n][k];
+ *                   y may be the residual
+ *
+ * What is multiplied stands in the row's encoding, w in its layout; all else is float32. */
+PIO_ARGS(pio_experts_args) {
+    pio_u64 x;            /* [tokens, cols]; EXPERTS_DOWN: h [tokens x n_chosen, cols] */
+    pio_u64 w;            /* n_experts matrices [n_out, cols], */
+    pio_u64 matrix_bytes; /* as far apart */
+    pio_u64 experts;      /* i32 [tokens, n_chosen] */
+    pio_u64 weights;      /* f32 [tokens, n_chosen]; EXPERTS_DOWN only, like residual */
+    pio_u64 residual;     /* f32 [tokens, n_out] */
+    pio_u64 y;            /* f32 [tokens, n_out]; or h [tokens x n_chosen, n_out], half as wide for EXPERTS_SWIGLU */
+    pio_u64 live;         /* i32: the live tokens; 0: all */
+    pio_u64 scratch;      /* what the row's scratch() asked for */
+    pio_i32 tokens;       /* the bound */
+    pio_i32 cols, n_out;  /* of a matrix */
+    pio_i32 n_experts, n_chosen;
+    pio_i32 layout;                              /* pio_layout of w */
+    pio_i32 x_stride, y_stride, residual_stride; /* bytes from row to row */
+    pio_i32 experts_stride, weights_stride;      /* bytes */
+    pio_i32 phase;                               /* of rows that record several dispatches */
+};
+
+#ifndef PIO_GLSL
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/status.h"
+
+typedef pio_experts_args pio_experts_linear_args;
+typedef pio_experts_args pio_experts_swiglu_args;
+typedef pio_experts_args pio_experts_down_args;
+
+struct pio_call;
+struct pio_recorder;
+
+/* The tokens that are live in this step. */
+static inline pio_i32 pio_experts_live(const pio_experts_args *a) {
+    const pio_i32 live = a->live ? *PIO_AT(const pio_i32, a->live) : a->tokens;
+    return live < a->tokens ? live : a->tokens;
+}
+
+/* Fills the argument struct of any of the three ops. */
+void pio_experts_args_fill(const struct pio_call *call, pio_experts_args *args);
+
+/* match(): what pio_linear_match asks of one expert's matrix; and few tokens, or many, as the kernel serves. */
+bool pio_experts_match(const struct pio_call *call);
+bool pio_experts_match_few(const struct pio_call *call);
+bool pio_experts_match_many(const struct pio_call *call);
+
+/* Rows that multiply by a linear kernel (experts_run.h): scratch and dispatches, for those whose kernel wants tokens in
+ * tiles by what they read. */
+size_t pio_experts_scratch(const struct pio_call *call);
+size_t pio_experts_tiles_s8_scratch(const struct pio_call *call);
+size_t pio_experts_tiles_bf16_scratch(const struct pio_call *call);
+size_t pio_experts_tiles_f32_scratch(const struct pio_call *call);
+pio_status pio_experts_tiles_record(struct pio_recorder *recorder, const struct pio_call *call, pio_error *error);
+
+/* Experts enough in the groups that are chosen, and scores that fit the worker's scratch. */
+bool pio_route_match(const struct pio_call *call);
+#endif
+
+#endif

@@ -1,0 +1,2 @@
+#define NAME pio_route_avx512
+#include "kernels/moe/route_rows.h"
