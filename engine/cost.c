@@ -16,6 +16,15 @@ static void add_linear(const counter *c, const pio_tensor_info *stored, bool hea
     cost->bytes += pio_model_weight_bytes(c->model, stored->index);
 }
 
+/* Each token reads its own experts; no more of them than there are. */
+static void add_experts(const counter *c, const pio_tensor_info *stored, pio_cost *cost) {
+    const pio_weight *weight = &c->model->spec.weights[stored->index];
+    const uint64_t n_experts = (uint64_t)weight->n_matrices;
+    const uint64_t pairs = c->n_sequences * c->n_tokens * (uint64_t)c->model->spec.n_chosen;
+    cost->ops += 2 * (uint64_t)weight->rows * (uint64_t)weight->cols * pairs;
+    cost->bytes += pio_model_weight_bytes(c->model, stored->index) / n_experts * PIO_MIN(pairs, n_experts);
+}
+
 static void add_attention(const counter *c, const pio_node *node, int32_t cache, pio_cost *cost) {
     uint64_t keys =
         c->n_tokens * c->context + c->n_tokens * (c->n_tokens + 1) / 2; /* visible, summed over the tokens */
@@ -36,6 +45,8 @@ pio_cost pio_step_cost(const pio_model *model, int32_t n_sequences, int32_t n_to
             const pio_tensor_info *stored = pio_node_stored(graph, node);
             if (!strcmp(pio_op_get(node->op)->family, "linear"))
                 add_linear(&c, stored, head, &cost);
+            else if (stored && !strcmp(pio_op_get(node->op)->family, "moe"))
+                add_experts(&c, stored, &cost);
             else if (node->op == PIO_OP_ATTENTION)
                 add_attention(&c, node, stored->index, &cost);
         }

@@ -11,7 +11,7 @@ typedef struct pio_cost {
 } pio_cost;
 
 /* One step of n_sequences, each with n_tokens after `context` cached ones and n_outs rows of logits. Every weight
- * counts once, however many sequences use it. */
+ * counts once, however many sequences use it; of experts, as many as the tokens can choose at most. */
 pio_cost pio_step_cost(const pio_model *model, int32_t n_sequences, int32_t n_tokens, int32_t context, int32_t n_outs);
 
 /* A run of the vision graph on one picture of n_patches, each of which sees all of them. */

@@ -1,29 +1,11 @@
 #include <string.h>
 
+#include "models/blocks/numbers.h"
 #include "models/qwen3_vl_2b/qwen3_vl.h"
 
 _Static_assert(sizeof(pio_qwen3_vl_config) <= PIO_MODEL_CONFIG_BYTES, "the config fits pio_any_config");
 
 enum { MAX_WIDTH = 1 << 16, MAX_HEADS = 1024, MAX_LAYERS = 512, MAX_SIDE = 1024, MAX_MERGE = 16 };
-
-/* One whole number of an object: key, range, and the value where the key is absent (0: it must be there). */
-typedef struct number {
-    const char *key;
-    int64_t least, most, otherwise;
-    int32_t *out;
-} number;
-
-static pio_status read_numbers(const pio_json_object *in, const number *numbers, size_t n, pio_error *error) {
-    for (size_t i = 0; i < n; i++) {
-        int64_t value = numbers[i].otherwise;
-        pio_status status =
-            value ? pio_json_get_int_or(in, numbers[i].key, numbers[i].least, numbers[i].most, value, &value, error)
-                  : pio_json_get_int(in, numbers[i].key, numbers[i].least, numbers[i].most, &value, error);
-        if (status) return status;
-        *numbers[i].out = (int32_t)value;
-    }
-    return PIO_OK;
-}
 
 /* text_config.rope_parameters.mrope_section, or rope_scaling's. */
 static pio_status read_mrope(const pio_json_object *text, int32_t head_dim, int32_t section[3], pio_error *error) {
@@ -77,19 +59,19 @@ static pio_status check_vision(const pio_json_object *in, const pio_qwen3_vl_con
 static pio_status read_vision(const pio_json_object *in, pio_qwen3_vl_config *c, pio_error *error) {
     pio_vit *v = &c->vision;
     int32_t patch, temporal, channels;
-    const number numbers[] = {
-        {"hidden_size", 4, MAX_WIDTH, 0, &v->hidden_size},
-        {"num_heads", 1, MAX_HEADS, 0, &v->n_heads},
-        {"depth", 1, MAX_LAYERS, 0, &v->n_layers},
-        {"intermediate_size", 1, MAX_WIDTH, 0, &v->width},
-        {"out_hidden_size", 1, 1 << 20, 0, &v->out_size},
-        {"num_position_embeddings", 1, MAX_SIDE * MAX_SIDE, 0, &v->table_rows},
+    const pio_number numbers[] = {
+        {"hidden_size", 4, MAX_WIDTH, PIO_REQUIRED, &v->hidden_size},
+        {"num_heads", 1, MAX_HEADS, PIO_REQUIRED, &v->n_heads},
+        {"depth", 1, MAX_LAYERS, PIO_REQUIRED, &v->n_layers},
+        {"intermediate_size", 1, MAX_WIDTH, PIO_REQUIRED, &v->width},
+        {"out_hidden_size", 1, 1 << 20, PIO_REQUIRED, &v->out_size},
+        {"num_position_embeddings", 1, MAX_SIDE * MAX_SIDE, PIO_REQUIRED, &v->table_rows},
         {"spatial_merge_size", 1, MAX_MERGE, 2, &v->merge},
         {"patch_size", 1, 256, 16, &patch},
         {"temporal_patch_size", 1, 16, 2, &temporal},
         {"in_channels", 1, 16, 3, &channels},
     };
-    pio_status status = read_numbers(in, numbers, PIO_COUNT(numbers), error);
+    pio_status status = pio_numbers_read(in, numbers, PIO_COUNT(numbers), error);
     int64_t taps[PIO_VIT_MAX_TAPS];
     size_t n_taps = 0;
     if (!status)
@@ -106,9 +88,9 @@ static pio_status read_vision(const pio_json_object *in, pio_qwen3_vl_config *c,
 static pio_status read_eyes(const pio_json_object *root, pio_qwen3_vl_config *c, pio_error *error) {
     pio_model_eyes *eyes = &c->text.common.eyes;
     const int64_t last = c->text.common.vocab_size - 1;
-    const number numbers[] = {
-        {"image_token_id", 0, last, 0, &eyes->image_token},
-        {"video_token_id", 0, last, 0, &eyes->video_token},
+    const pio_number numbers[] = {
+        {"image_token_id", 0, last, PIO_REQUIRED, &eyes->image_token},
+        {"video_token_id", 0, last, PIO_REQUIRED, &eyes->video_token},
         {"vision_start_token_id", 0, last, -1, &eyes->start_token},
         {"vision_end_token_id", 0, last, -1, &eyes->end_token},
     };
@@ -116,7 +98,7 @@ static pio_status read_eyes(const pio_json_object *root, pio_qwen3_vl_config *c,
     eyes->patch_values = c->vision.patch_values;
     eyes->row_values = (1 + c->vision.n_taps) * c->vision.out_size;
     for (eyes->table_side = 1; eyes->table_side * eyes->table_side < c->vision.table_rows;) eyes->table_side++;
-    return read_numbers(root, numbers, PIO_COUNT(numbers), error);
+    return pio_numbers_read(root, numbers, PIO_COUNT(numbers), error);
 }
 
 pio_status pio_qwen3_vl_read_config(const pio_json_object *root, pio_any_config *out, pio_error *error) {
