@@ -32,10 +32,10 @@ typedef struct pio_attrs {
     float eps;
     float scale;
     int32_t n_heads, n_kv_heads, head_dim, rope_dim;
-    int32_t page_tokens; /* tokens a cache page */
-    int32_t page_rows;   /* rows of the whole cache: pages x page_tokens, for checks */
-    int32_t flags;       /* the op's own bits */
-    int32_t column;      /* the first of those that the op reads */
+    int32_t page_tokens;            /* tokens a cache page */
+    int32_t page_rows;              /* rows of the whole cache: pages x page_tokens, for checks */
+    int32_t flags;                  /* the op's own bits */
+    int32_t column;                 /* the first of those that the op reads */
     int32_t n_groups, n_top_groups; /* of experts; of those, how many are chosen from */
 } pio_attrs;
 

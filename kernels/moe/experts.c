@@ -9,7 +9,9 @@ pio_experts_memory pio_experts_memory_of(const pio_experts_args *a, bool down, b
     const size_t n_pairs = (size_t)a->tokens * (size_t)a->n_chosen;
     pio_experts_memory m = {.piece_tokens = PIO_MIN(a->tokens, PIO_EXPERTS_PIECE_TOKENS)};
     const size_t n_pieces = PIO_MIN(n_pairs, (size_t)a->n_experts) + n_pairs / PIO_EXPERTS_PIECE_TOKENS;
-    const size_t row = down ? sizeof(float) * (size_t)a->n_out : (size_t)a->x_stride;
+    const int64_t gathered =
+        PIO_MAX(pio_encoding_stride(PIO_ENC_F32, a->cols), pio_encoding_stride(PIO_ENC_S8, a->cols));
+    const size_t row = down ? sizeof(float) * (size_t)a->n_out : (size_t)gathered;
     m.tile_bytes = tiled ? PIO_ROUND_UP(pio_linear_tile_bytes(encoding, a->cols), 64) : 0;
     m.tiles_bytes = m.tile_bytes * n_pairs;
     m.pieces_bytes = PIO_ROUND_UP(n_pieces * sizeof(pio_experts_piece), 64);

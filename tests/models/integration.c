@@ -472,6 +472,7 @@ static void cancelling_ends_what_runs_and_what_waits(void **state) {
 
 int main(int argc, char **argv) {
     if (!test_family_begin(argc, argv)) return 2;
+    if (!the_family.has_tiny) return TEST_SKIPPED;
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_batch_in_float32_answers_as_each_prompt_alone),
         cmocka_unit_test(a_batch_in_the_default_arithmetic_takes_the_best_tokens),

@@ -51,5 +51,6 @@ int main(int argc, char **argv) {
         {"bench_measures q4", bench_measures, NULL, NULL, "q4"},
     };
     if (!test_family_begin(argc, argv)) return 2;
+    if (!the_family.has_tiny) return TEST_SKIPPED;
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -33,10 +33,11 @@ bool test_family_begin(int argc, char **argv) {
     f->name = argc > 1 ? argv[1] : "";
     f->row = row_of(f->name);
     if (!f->row) {
-        fprintf(stderr, "usage: %s MODEL, the name of a folder in assets/tiny; '%s' is none\n", argv[0], f->name);
+        fprintf(stderr, "usage: %s MODEL, the name of a folder in tests/data/models; '%s' is none\n", argv[0], f->name);
         return false;
     }
     snprintf(f->tiny, sizeof f->tiny, "%s/assets/tiny/%s", PIO_SOURCE_DIR, f->name);
+    f->has_tiny = !access(f->tiny, R_OK);
     snprintf(f->data, sizeof f->data, "%s/models/%s", PIO_TEST_DATA, f->name);
     struct dirent **entries = NULL;
     const int n = scandir(PIO_TEST_DATA "/golden", &entries, is_of_the_family, alphasort);
@@ -46,6 +47,7 @@ bool test_family_begin(int argc, char **argv) {
         free(entries[i]);
     }
     free(entries);
+    if (!f->has_tiny) memcpy(f->tiny, f->golden[0], sizeof f->tiny);
     if (!f->n_golden || chdir(f->data)) {
         fprintf(stderr, "%s/golden or %s: the data of '%s' is missing\n", PIO_TEST_DATA, f->data, f->name);
         return false;

@@ -11,13 +11,16 @@ enum { TEST_MOST_GOLDEN = 16, TEST_PATH_BYTES = 320 };
 typedef struct test_family {
     const char *name; /* of its folder in models/, and in assets/tiny and tests/data/models */
     const pio_model_family *row;
-    char tiny[TEST_PATH_BYTES];                     /* the bundled checkpoint */
+    bool has_tiny;                                  /* it has a bundled checkpoint */
+    char tiny[TEST_PATH_BYTES];                     /* that one, else the first of `golden` */
     char data[TEST_PATH_BYTES];                     /* tests/data/models/<name> */
     char golden[TEST_MOST_GOLDEN][TEST_PATH_BYTES]; /* its checkpoints in tests/data/golden, by name */
     int n_golden;
 } test_family;
 
 extern test_family the_family;
+
+enum { TEST_SKIPPED = 77 }; /* what a program returns that needs a bundled checkpoint where there is none */
 
 /* Finds the model that argv[1] names and moves into its data, where relative paths of questions begin. Prints why and
  * returns false when there is no such model. */
