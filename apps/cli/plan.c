@@ -94,10 +94,11 @@ static void print_text(const pio_model *model, const pio_config *config) {
     const pio_memory_plan *m = &model->memory_plan;
     printf("model      %s (%s), %d layers\n", model->directory, model->family->product, model->config.common.n_layers);
     printf("context    %d tokens in pages of %d\n", model->options.context, model->spec.page_tokens);
-    printf("memory     weights %.1f MB (%s), KV cache %.1f MB, workspace %.1f MB, states %.1f MB, pictures %.1f MB: "
-           "%.1f MB in all\n",
+    printf("memory     weights %.1f MB (%s), KV cache %.1f MB, workspace %.1f MB, states %.1f MB",
            (double)m->weights / 1e6, pio_dtype_name(model->options.weights), (double)m->cache / 1e6,
-           (double)m->workspace / 1e6, (double)m->states / 1e6, (double)m->vision / 1e6, (double)m->total / 1e6);
+           (double)m->workspace / 1e6, (double)m->states / 1e6);
+    if (m->vision) printf(", a picture %.1f MB", (double)m->vision / 1e6);
+    printf(": %.1f MB in all\n", (double)m->total / 1e6);
     json_t *steps = steps_of(model), *step, *kernel;
     size_t i, j;
     json_array_foreach(steps, i, step) {
