@@ -52,6 +52,7 @@ typedef struct pio_options {
 
 /* A plugin of that model. *out is NULL on failure (PIO_OUT_OF_MEMORY). */
 PIO_API pio_status pio_create_qwen3_4b_instruct_2507_plugin(pio_plugin **out, pio_error *error);
+PIO_API pio_status pio_create_qwen3_coder_30b_plugin(pio_plugin **out, pio_error *error);
 PIO_API pio_status pio_create_qwen3_vl_2b_instruct_plugin(pio_plugin **out, pio_error *error);
 
 /* Reads settings, before or after pio_plugin_initialize and before pio_plugin_load_model: a JSON object in a file, or

@@ -24,6 +24,7 @@ static const struct {
     pio_status (*create)(pio_plugin **out, pio_error *error);
 } creates[] = {
     {"qwen3_4b_instruct_2507", "qwen3_4b_instruct_2507", pio_create_qwen3_4b_instruct_2507_plugin},
+    {"qwen3_coder_30b", "qwen3_coder_30b", pio_create_qwen3_coder_30b_plugin},
     {"qwen3_vl_2b", "qwen3_vl_2b_instruct", pio_create_qwen3_vl_2b_instruct_plugin},
 };
 
