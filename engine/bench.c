@@ -35,16 +35,16 @@ static uint32_t next_random(uint64_t *state) {
 /* Fills one layer's pages with random keys and values: a few pages row by row, the others as copies of them. */
 static pio_status fill_cache(const pio_model *model, int32_t index, pio_error *error) {
     const pio_cache *cache = &model->spec.caches[index];
-    const pio_kv_geometry geometry = {cache->n_kv_heads, cache->head_dim, model->spec.page_tokens};
-    const int32_t n = cache->n_kv_heads * cache->head_dim;
+    const pio_kv_geometry geometry = pio_model_cache_geometry(model, index);
+    const int32_t n = cache->n_kv_heads * cache->head_dim, n_floats = pio_kv_row_floats(&geometry);
     const uint64_t page_bytes = pio_kv_bytes(cache->layout, &geometry, 2) - pio_kv_bytes(cache->layout, &geometry, 1);
     void *host;
     pio_status status = pio_buffer_map(model->caches[index], &host, error);
-    float *kv = status ? NULL : malloc(2 * sizeof *kv * (size_t)n);
-    if (!kv) return status ? status : pio_fail_memory(error, "random keys", 2 * sizeof *kv * (size_t)n);
+    float *kv = status ? NULL : malloc(sizeof *kv * (size_t)n_floats);
+    if (!kv) return status ? status : pio_fail_memory(error, "random keys", sizeof *kv * (size_t)n_floats);
     uint64_t random = (uint64_t)index;
     for (int32_t row = 0; row < PIO_MIN(FILL_PAGES, model->n_pages) * model->spec.page_tokens; row++) {
-        for (int32_t i = 0; i < 2 * n; i++) kv[i] = (float)next_random(&random) / (float)(1u << 30) - 1.0f;
+        for (int32_t i = 0; i < n_floats; i++) kv[i] = (float)next_random(&random) / (float)(1u << 30) - 1.0f;
         pio_kv_write_row(cache->layout, &geometry, host, row, kv, kv + n);
     }
     for (int32_t page = FILL_PAGES; page < model->n_pages; page++)

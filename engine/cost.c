@@ -25,12 +25,35 @@ static void add_experts(const counter *c, const pio_tensor_info *stored, pio_cos
     cost->bytes += pio_model_weight_bytes(c->model, stored->index) / n_experts * PIO_MIN(pairs, n_experts);
 }
 
-static void add_attention(const counter *c, const pio_node *node, int32_t cache, pio_cost *cost) {
-    uint64_t keys =
-        c->n_tokens * c->context + c->n_tokens * (c->n_tokens + 1) / 2; /* visible, summed over the tokens */
-    cost->ops += c->n_sequences * 2 * (uint64_t)node->attrs.n_heads * 2 * (uint64_t)node->attrs.head_dim * keys;
+/* Summed over a sequence's tokens. */
+static uint64_t visible_keys(const counter *c) {
+    return c->n_tokens * c->context + c->n_tokens * (c->n_tokens + 1) / 2;
+}
+
+static void add_cache_bytes(const counter *c, int32_t cache, pio_cost *cost) {
     uint64_t page = pio_model_cache_bytes(c->model, cache, 2) - pio_model_cache_bytes(c->model, cache, 1);
     cost->bytes += c->n_sequences * page * c->context / (uint64_t)c->model->spec.page_tokens;
+}
+
+static void add_attention(const counter *c, const pio_node *node, int32_t cache, pio_cost *cost) {
+    cost->ops +=
+        c->n_sequences * 2 * (uint64_t)node->attrs.n_heads * 2 * (uint64_t)node->attrs.head_dim * visible_keys(c);
+    add_cache_bytes(c, cache, cost);
+}
+
+/* Every token by all heads' matrices. */
+static void add_heads(const counter *c, const pio_tensor_info *stored, pio_cost *cost) {
+    const pio_weight *weight = &c->model->spec.weights[stored->index];
+    cost->ops += 2 * (uint64_t)weight->n_matrices * (uint64_t)weight->rows * (uint64_t)weight->cols * c->n_sequences *
+                 c->n_tokens;
+    cost->bytes += pio_model_weight_bytes(c->model, stored->index);
+}
+
+/* Counted as what it stands for, heads with keys and values of their own, both as wide as the queries. */
+static void add_latents(const counter *c, const pio_graph *graph, const pio_node *node, int32_t cache,
+                        pio_cost *cost) {
+    cost->ops += c->n_sequences * 2 * 2 * (uint64_t)graph->tensors[node->in[2]].cols * visible_keys(c);
+    add_cache_bytes(c, cache, cost);
 }
 
 pio_cost pio_step_cost(const pio_model *model, int32_t n_sequences, int32_t n_tokens, int32_t context, int32_t n_outs) {
@@ -47,6 +70,10 @@ pio_cost pio_step_cost(const pio_model *model, int32_t n_sequences, int32_t n_to
                 add_linear(&c, stored, head, &cost);
             else if (stored && !strcmp(pio_op_get(node->op)->family, "moe"))
                 add_experts(&c, stored, &cost);
+            else if (node->op == PIO_OP_LINEAR_HEADS)
+                add_heads(&c, stored, &cost);
+            else if (node->op == PIO_OP_LATENT_ATTENTION)
+                add_latents(&c, graph, node, stored->index, &cost);
             else if (node->op == PIO_OP_ATTENTION)
                 add_attention(&c, node, stored->index, &cost);
         }

@@ -13,10 +13,14 @@ uint64_t pio_model_weight_bytes(const pio_model *model, int32_t index) {
     return pio_weight_bytes(&model->spec.weights[index]);
 }
 
-uint64_t pio_model_cache_bytes(const pio_model *model, int32_t index, int32_t n_pages) {
+pio_kv_geometry pio_model_cache_geometry(const pio_model *model, int32_t index) {
     const pio_cache *cache = &model->spec.caches[index];
-    const pio_kv_geometry geometry = {cache->n_kv_heads, cache->head_dim, model->spec.page_tokens};
-    return pio_kv_bytes(cache->layout, &geometry, n_pages);
+    return (pio_kv_geometry){cache->n_kv_heads, cache->head_dim, model->spec.page_tokens, cache->rope_dim};
+}
+
+uint64_t pio_model_cache_bytes(const pio_model *model, int32_t index, int32_t n_pages) {
+    const pio_kv_geometry geometry = pio_model_cache_geometry(model, index);
+    return pio_kv_bytes(model->spec.caches[index].layout, &geometry, n_pages);
 }
 
 static uint64_t all_cache_bytes(const pio_model *model, int32_t n_pages) {

@@ -7,6 +7,7 @@
 #include "engine/options.h"
 #include "graph/plan.h"
 #include "io/checkpoint.h"
+#include "kernels/kv_cache/kv_cache.h"
 #include "models/model.h"
 #include "models/states.h"
 
@@ -86,6 +87,7 @@ pio_status pio_model_plan_memory(pio_model *model, pio_error *error);    /* size
 pio_status pio_model_allocate(pio_model *model, pio_error *error);       /* buffers and addresses (memory.c) */
 void pio_model_release(pio_model *model);                                /* buffers (memory.c) */
 uint64_t pio_model_weight_bytes(const pio_model *model, int32_t weight); /* packed (memory.c) */
+pio_kv_geometry pio_model_cache_geometry(const pio_model *model, int32_t cache);
 uint64_t pio_model_cache_bytes(const pio_model *model, int32_t cache, int32_t n_pages);
 pio_status pio_model_fill_weights(pio_model *model, pio_error *error); /* loader.c */
 pio_status pio_model_fill_dummies(pio_model *model, pio_error *error); /* dummy.c */

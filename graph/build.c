@@ -6,6 +6,7 @@
 
 #include "base/array.h"
 #include "kernels/attention/attention.h"
+#include "kernels/rope/rope.h"
 
 static bool failed(const pio_spec *spec) {
     return spec->error.status != PIO_OK;
@@ -114,6 +115,12 @@ int32_t pio_cache_add(pio_spec *spec, int32_t n_kv_heads, int32_t head_dim) {
     return spec->n_caches - 1;
 }
 
+int32_t pio_latent_cache_add(pio_spec *spec, int32_t latent_dim, int32_t rope_dim) {
+    int32_t cache = pio_cache_add(spec, 1, latent_dim);
+    if (cache >= 0) spec->caches[cache].rope_dim = rope_dim;
+    return cache;
+}
+
 int32_t pio_patch_cache_add(pio_spec *spec, int32_t n_kv_heads, int32_t head_dim) {
     int32_t cache = pio_cache_add(spec, n_kv_heads, head_dim);
     if (cache >= 0) spec->caches[cache].of_patches = true;
@@ -172,7 +179,8 @@ static pio_tensor cache_use(pio_spec *spec, int32_t cache) {
     const pio_cache *info = &spec->caches[cache];
     char name[PIO_MAX_NAME];
     snprintf(name, sizeof name, "cache.%d", cache);
-    return shared_tensor(spec, PIO_PLACE_CACHE, cache, pio_dim_fixed(0), 2 * info->n_kv_heads * info->head_dim, name);
+    const int32_t cols = info->rope_dim ? info->head_dim + info->rope_dim : 2 * info->n_kv_heads * info->head_dim;
+    return shared_tensor(spec, PIO_PLACE_CACHE, cache, pio_dim_fixed(0), cols, name);
 }
 
 pio_tensor pio_columns(pio_spec *spec, pio_tensor x, int32_t first, int32_t cols) {
@@ -374,6 +382,45 @@ pio_tensor pio_attention(pio_spec *spec, pio_tensor q, int32_t cache, float scal
 
 pio_tensor pio_attention_full(pio_spec *spec, pio_tensor q, int32_t cache, float scale) {
     return attention(spec, q, cache, scale, PIO_ATTENTION_FULL);
+}
+
+pio_tensor pio_rope_interleaved(pio_spec *spec, pio_tensor x, pio_tensor table, int32_t head_dim) {
+    pio_tensor y = pio_rope(spec, x, table, head_dim);
+    if (!failed(spec)) newest(spec)->nodes[newest(spec)->n_nodes - 1].attrs.flags = PIO_ROPE_INTERLEAVED;
+    return y;
+}
+
+pio_tensor pio_linear_heads(pio_spec *spec, pio_tensor x, int32_t weight, int32_t head_cols, int32_t column) {
+    if (failed(spec)) return PIO_NO_TENSOR;
+    const pio_weight *w = &spec->weights[weight];
+    pio_tensor y = result(spec, PIO_OP_LINEAR_HEADS, x, w->n_matrices * w->rows);
+    pio_node *node = node_add(spec, PIO_OP_LINEAR_HEADS, IN(x, pio_weight_use(spec, weight)), OUT(y));
+    node->attrs.head_dim = head_cols;
+    node->attrs.column = column;
+    return y;
+}
+
+void pio_latent_append(pio_spec *spec, pio_tensor kv, int32_t norm, pio_tensor table, int32_t cache, float eps,
+                       int32_t flags) {
+    if (failed(spec)) return;
+    pio_tensor c = cache_use(spec, cache);
+    pio_node *node = node_add(spec, PIO_OP_LATENT_APPEND, IN(kv, pio_weight_use(spec, norm), c, table), OUT(c));
+    node->attrs.head_dim = spec->caches[cache].head_dim;
+    node->attrs.rope_dim = spec->caches[cache].rope_dim;
+    node->attrs.eps = eps;
+    node->attrs.flags = flags;
+}
+
+pio_tensor pio_latent_attention(pio_spec *spec, pio_tensor q_latent, pio_tensor q, int32_t cache, float scale) {
+    if (failed(spec)) return PIO_NO_TENSOR;
+    const pio_cache *info = &spec->caches[cache];
+    pio_tensor y = result(spec, PIO_OP_LATENT_ATTENTION, q_latent, cols_of(spec, q_latent));
+    pio_node *node = node_add(spec, PIO_OP_LATENT_ATTENTION, IN(q_latent, cache_use(spec, cache), q), OUT(y));
+    node->attrs.head_dim = info->head_dim;
+    node->attrs.rope_dim = info->rope_dim;
+    node->attrs.n_heads = cols_of(spec, q_latent) / PIO_MAX(1, info->head_dim);
+    node->attrs.scale = scale;
+    return y;
 }
 
 pio_tensor pio_add_positions(pio_spec *spec, pio_tensor x, int32_t table) {

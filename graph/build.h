@@ -28,6 +28,7 @@ int32_t pio_weight_values(pio_spec *spec, const char *name, const float *values,
 
 int32_t pio_cache_add(pio_spec *spec, int32_t n_kv_heads, int32_t head_dim);
 int32_t pio_patch_cache_add(pio_spec *spec, int32_t n_kv_heads, int32_t head_dim); /* for one vision step */
+int32_t pio_latent_cache_add(pio_spec *spec, int32_t latent_dim, int32_t rope_dim);
 int32_t pio_state_add(pio_spec *spec, const char *name, pio_dim rows, int64_t row_bytes);
 
 /* ---- tensors ---- */
@@ -63,6 +64,13 @@ pio_tensor pio_rope_table(pio_spec *spec, int32_t frequencies, float scale);
 /* Of the rows of another symbol, each frequency with its own of the three positions (axes: -1: the first). */
 pio_tensor pio_rope_table_of(pio_spec *spec, pio_symbol rows, int32_t frequencies, int32_t axes, float scale);
 pio_tensor pio_rope(pio_spec *spec, pio_tensor x, pio_tensor table, int32_t head_dim);
+pio_tensor pio_rope_interleaved(pio_spec *spec, pio_tensor x, pio_tensor table, int32_t head_dim);
+/* Each head by its own matrix of `weight`: of a head's head_cols columns of x, those from `column` on. */
+pio_tensor pio_linear_heads(pio_spec *spec, pio_tensor x, int32_t weight, int32_t head_cols, int32_t column);
+void pio_latent_append(pio_spec *spec, pio_tensor kv, int32_t norm, pio_tensor table, int32_t cache, float eps,
+                       int32_t flags);
+/* q_latent [T, heads x latent], and q [T, heads x ..], whose heads begin with the rotated columns. */
+pio_tensor pio_latent_attention(pio_spec *spec, pio_tensor q_latent, pio_tensor q, int32_t cache, float scale);
 void pio_kv_append(pio_spec *spec, pio_tensor k, pio_tensor v, int32_t cache);
 pio_tensor pio_attention(pio_spec *spec, pio_tensor q, int32_t cache, float scale);
 pio_tensor pio_attention_full(pio_spec *spec, pio_tensor q, int32_t cache, float scale); /* sees later rows too */

@@ -84,6 +84,7 @@ typedef struct pio_weight {
 
 typedef struct pio_cache {
     int32_t n_kv_heads, head_dim;
+    int32_t rope_dim;  /* 0: keys and values; else latents of head_dim columns and as many rotated ones */
     bool of_patches;   /* holds the patches of one vision step, not the tokens of sequences */
     pio_layout layout; /* set by pio_choose_layouts */
 } pio_cache;

@@ -198,14 +198,22 @@ void *pio_case_linked(pio_case_builder *b, int in, int64_t at, int64_t bytes) {
     return b->blocks[block].reference.data;
 }
 
+static void add_cache(pio_case_builder *b, int in, int32_t pages, const pio_kv_geometry *geometry) {
+    b->geometry = *geometry;
+    b->cache_pages = pages;
+    int block = case_block_add(b, CASE_CACHE, (int64_t)pio_kv_bytes(pio_kv_layout_f32(geometry), geometry, pages));
+    memset(b->blocks[block].reference.data, CASE_POISON, (size_t)b->blocks[block].reference.bytes);
+    *set_in(b, in, block) = (pio_operand){.address = (pio_addr)block + 1, .cols = pio_kv_row_floats(geometry)};
+}
+
 void pio_case_cache(pio_case_builder *b, int in, int32_t pages) {
     const pio_attrs *attrs = &b->call.attrs;
-    b->geometry = (pio_kv_geometry){attrs->n_kv_heads, attrs->head_dim, attrs->page_tokens};
-    b->cache_pages = pages;
-    int block = case_block_add(b, CASE_CACHE, (int64_t)pio_kv_bytes(PIO_LAYOUT_KV_F32, &b->geometry, pages));
-    memset(b->blocks[block].reference.data, CASE_POISON, (size_t)b->blocks[block].reference.bytes);
-    *set_in(b, in, block) =
-        (pio_operand){.address = (pio_addr)block + 1, .cols = 2 * attrs->n_kv_heads * attrs->head_dim};
+    add_cache(b, in, pages, &(pio_kv_geometry){attrs->n_kv_heads, attrs->head_dim, attrs->page_tokens, 0});
+}
+
+void pio_case_latent_cache(pio_case_builder *b, int in, int32_t pages) {
+    const pio_attrs *attrs = &b->call.attrs;
+    add_cache(b, in, pages, &(pio_kv_geometry){1, attrs->head_dim, attrs->page_tokens, attrs->rope_dim});
 }
 
 void pio_case_output(pio_case_builder *b, int out, int32_t bound, int32_t live, int32_t cols) {

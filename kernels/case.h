@@ -49,6 +49,8 @@ void *pio_case_words(pio_case_builder *builder, int in, int64_t bytes);
 /* A cache with attrs.n_kv_heads, head_dim and page_tokens and `pages` pages, random in the rows that the step's
  * sequences have in their context, NaN elsewhere. Call after pio_case_step and after attrs are set. */
 void pio_case_cache(pio_case_builder *builder, int in, int32_t pages);
+/* The same of latents, with attrs.head_dim and rope_dim. */
+void pio_case_latent_cache(pio_case_builder *builder, int in, int32_t pages);
 /* The step: ragged sequences with shuffled pages; fills all of call->step. `bound` >= the sum of n_rows. */
 void pio_case_step(pio_case_builder *builder, const pio_case_sequence *sequences, int n_sequences, int32_t bound);
 /* Parts of the step that a case sets itself, after pio_case_step: ids [live tokens]; the wanted rows and their draws,

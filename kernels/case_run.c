@@ -85,7 +85,8 @@ static bool pack_weight(case_block *block, pio_layout layout, pio_operand *refer
 /* Random keys and values in the context's rows, as the row's layout keeps them; NaN elsewhere. */
 static bool fill_cache(pio_case_builder *b, case_block *block, pio_layout layout) {
     const int32_t n = b->geometry.n_kv_heads * b->geometry.head_dim, page_tokens = b->geometry.page_tokens;
-    float *kv = malloc(2 * sizeof *kv * (size_t)n);
+    const int32_t n_floats = pio_kv_row_floats(&b->geometry);
+    float *kv = malloc(sizeof *kv * (size_t)n_floats);
     if (!kv ||
         !case_memory_make(&block->row, (int64_t)pio_kv_bytes(layout, &b->geometry, b->cache_pages), CASE_POISON)) {
         free(kv);
@@ -99,10 +100,10 @@ static bool fill_cache(pio_case_builder *b, case_block *block, pio_layout layout
         int32_t rows = sequences[s].context + (block->written ? 0 : sequences[s].n_rows);
         for (int32_t t = 0; t < rows; t++) {
             int32_t at = pages[sequences[s].first_page + t / page_tokens] * page_tokens + t % page_tokens;
-            for (int32_t i = 0; i < 2 * n; i++) kv[i] = pio_case_gaussian(b);
+            for (int32_t i = 0; i < n_floats; i++) kv[i] = pio_case_gaussian(b);
             pio_kv_write_row(layout, &b->geometry, block->row.data, at, kv, kv + n);
             pio_kv_read_row(layout, &b->geometry, block->row.data, at, kv, kv + n);
-            pio_kv_write_row(PIO_LAYOUT_KV_F32, &b->geometry, block->reference.data, at, kv, kv + n);
+            pio_kv_write_row(pio_kv_layout_f32(&b->geometry), &b->geometry, block->reference.data, at, kv, kv + n);
         }
     }
     free(kv);
@@ -154,10 +155,10 @@ static bool make_block(pio_case_builder *b, int index, pio_encoding written) {
     if (block->kind == CASE_WEIGHT)
         return pack_weight(block, row->layout, &b->reference_call.in[in], &b->row_call.in[in]);
     if (block->kind == CASE_CACHE) {
+        const pio_layout exact = pio_kv_layout_f32(&b->geometry);
         for (int i = 0; i < PIO_MAX_OUT; i++)
-            if (b->out_cache[i] == in)
-                b->reference_call.out[i].layout = PIO_LAYOUT_KV_F32, b->row_call.out[i].layout = row->layout;
-        b->reference_call.in[in].layout = PIO_LAYOUT_KV_F32;
+            if (b->out_cache[i] == in) b->reference_call.out[i].layout = exact, b->row_call.out[i].layout = row->layout;
+        b->reference_call.in[in].layout = exact;
         b->row_call.in[in].layout = row->layout;
         return fill_cache(b, block, row->layout);
     }
@@ -170,7 +171,7 @@ static bool make_block(pio_case_builder *b, int index, pio_encoding written) {
 }
 
 static bool make_sides(pio_case_builder *b, pio_encoding written) {
-    int64_t widest = 2 * (int64_t)b->geometry.n_kv_heads * b->geometry.head_dim;
+    int64_t widest = pio_kv_row_floats(&b->geometry);
     b->reference_call = b->row_call = b->call;
     for (int i = 0; i < b->n_blocks; i++) widest = PIO_MAX(widest, b->blocks[i].cols);
     if (!case_memory_make(&b->values, 2 * (int64_t)sizeof(float) * PIO_MAX(1, widest), 0)) return false;
@@ -352,14 +353,14 @@ static bool compare_cache(const pio_case_builder *b, const case_block *block, pi
     const int32_t n = b->geometry.n_kv_heads * b->geometry.head_dim;
     const pio_step_counts *counts = (const pio_step_counts *)b->blocks[b->step_blocks[0]].reference.data;
     const int32_t *cache_rows = (const int32_t *)b->blocks[b->step_blocks[3]].reference.data;
-    const pio_layout layout = b->under_test->layout;
-    float *x = (float *)b->values.data, *reference = x + 2 * n;
+    const int32_t n_floats = pio_kv_row_floats(&b->geometry);
+    const pio_layout layout = b->under_test->layout, exact = pio_kv_layout_f32(&b->geometry);
+    float *x = (float *)b->values.data, *reference = x + n_floats;
     error_sum sum = {0};
     for (int32_t t = 0; t < counts->n_tokens; t++) {
         pio_kv_read_row(layout, &b->geometry, block->row.data, cache_rows[t], x, x + n);
-        pio_kv_read_row(PIO_LAYOUT_KV_F32, &b->geometry, block->reference.data, cache_rows[t], reference,
-                        reference + n);
-        add_row(&sum, x, reference, 2 * n);
+        pio_kv_read_row(exact, &b->geometry, block->reference.data, cache_rows[t], reference, reference + n);
+        add_row(&sum, x, reference, n_floats);
         pio_kv_read_row(layout, &b->geometry, block->before.data, cache_rows[t], x, x + n);
         pio_kv_write_row(layout, &b->geometry, block->row.data, cache_rows[t], x, x + n);
     }
@@ -371,7 +372,7 @@ static bool compare_cache(const pio_case_builder *b, const case_block *block, pi
         differing += block->row.data[i] != block->before.data[i] && (unsigned char)block->before.data[i] != CASE_POISON;
     if (differing)
         return wrong(result, "it changes %lld bytes of the cache that are not the step's", (long long)differing);
-    return judge(b, &sum, b->tolerance + (layout == PIO_LAYOUT_KV_F32 ? 0 : BF16_ROUNDING), result);
+    return judge(b, &sum, b->tolerance + (layout == exact ? 0 : BF16_ROUNDING), result);
 }
 
 /* States, compared word by word but for the addresses in them. */

@@ -7,6 +7,7 @@
 #include "kernels/embed/embed.h"
 #include "kernels/kernel.h"
 #include "kernels/kv_cache/kv_cache.h"
+#include "kernels/latent/latent.h"
 #include "kernels/linear/linear.h"
 #include "kernels/moe/moe.h"
 #include "kernels/norm/norm.h"

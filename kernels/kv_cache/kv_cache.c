@@ -1,21 +1,56 @@
 #include "kernels/kv_cache/kv_cache.h"
 
+#include <string.h>
+
 #include "base/compiler.h"
 #include "base/dtype.h"
 
 static size_t element_bytes(pio_layout layout) {
-    return layout == PIO_LAYOUT_KV_F32 ? 4 : 2;
+    return pio_layout_get(layout)->dtype == PIO_DTYPE_F32 ? 4 : 2;
+}
+
+static bool is_latent(pio_layout layout) {
+    return layout == PIO_LAYOUT_LATENT_F32 || layout == PIO_LAYOUT_LATENT_BF16;
 }
 
 uint64_t pio_kv_bytes(pio_layout layout, const pio_kv_geometry *geometry, int32_t n_pages) {
-    uint64_t bytes = 2 * element_bytes(layout);
+    uint64_t bytes = element_bytes(layout);
+    uint64_t columns = is_latent(layout) ? (uint64_t)pio_latent_stride(layout, geometry->head_dim, geometry->rope_dim)
+                                         : 2 * (uint64_t)geometry->head_dim;
     if (n_pages < 0 || PIO_MUL_OVERFLOWS(bytes, (uint64_t)geometry->page_tokens, &bytes) ||
-        PIO_MUL_OVERFLOWS(bytes, (uint64_t)geometry->head_dim, &bytes) ||
-        PIO_MUL_OVERFLOWS(bytes, (uint64_t)geometry->n_kv_heads, &bytes) ||
+        PIO_MUL_OVERFLOWS(bytes, columns, &bytes) || PIO_MUL_OVERFLOWS(bytes, (uint64_t)geometry->n_kv_heads, &bytes) ||
         PIO_MUL_OVERFLOWS(bytes, (uint64_t)n_pages, &bytes))
         return UINT64_MAX;
     return bytes;
 }
+
+/* ---- latents ---- */
+
+static void write_latent(pio_layout layout, const pio_kv_geometry *geometry, void *cache, int32_t cache_row,
+                         const float *row) {
+    const int32_t n = geometry->head_dim + geometry->rope_dim;
+    const size_t stride = (size_t)pio_latent_stride(layout, geometry->head_dim, geometry->rope_dim);
+    if (layout == PIO_LAYOUT_LATENT_F32) {
+        memcpy((float *)cache + (size_t)cache_row * stride, row, (size_t)n * sizeof *row);
+        return;
+    }
+    uint16_t *to = (uint16_t *)cache + (size_t)cache_row * stride;
+    for (int32_t d = 0; d < n; d++) to[d] = pio_f32_to_bf16(row[d]);
+}
+
+static void read_latent(pio_layout layout, const pio_kv_geometry *geometry, const void *cache, int32_t cache_row,
+                        float *row) {
+    const int32_t n = geometry->head_dim + geometry->rope_dim;
+    const size_t stride = (size_t)pio_latent_stride(layout, geometry->head_dim, geometry->rope_dim);
+    if (layout == PIO_LAYOUT_LATENT_F32) {
+        memcpy(row, (const float *)cache + (size_t)cache_row * stride, (size_t)n * sizeof *row);
+        return;
+    }
+    const uint16_t *from = (const uint16_t *)cache + (size_t)cache_row * stride;
+    for (int32_t d = 0; d < n; d++) row[d] = pio_bf16_to_f32(from[d]);
+}
+
+/* ---- keys and values ---- */
 
 /* Elements before the block of `head` in the page of `cache_row`. */
 static size_t block_at(const pio_kv_geometry *geometry, int32_t cache_row, int32_t head) {
@@ -26,6 +61,10 @@ static size_t block_at(const pio_kv_geometry *geometry, int32_t cache_row, int32
 
 void pio_kv_write_row(pio_layout layout, const pio_kv_geometry *geometry, void *cache, int32_t cache_row,
                       const float *k, const float *v) {
+    if (is_latent(layout)) {
+        write_latent(layout, geometry, cache, cache_row, k);
+        return;
+    }
     int32_t n = geometry->head_dim, page_tokens = geometry->page_tokens, t = cache_row % page_tokens;
     for (int32_t head = 0; head < geometry->n_kv_heads; head++, k += n, v += n) {
         size_t at = block_at(geometry, cache_row, head);
@@ -45,6 +84,10 @@ void pio_kv_write_row(pio_layout layout, const pio_kv_geometry *geometry, void *
 
 void pio_kv_read_row(pio_layout layout, const pio_kv_geometry *geometry, const void *cache, int32_t cache_row, float *k,
                      float *v) {
+    if (is_latent(layout)) {
+        read_latent(layout, geometry, cache, cache_row, k);
+        return;
+    }
     int32_t n = geometry->head_dim, page_tokens = geometry->page_tokens, t = cache_row % page_tokens;
     for (int32_t head = 0; head < geometry->n_kv_heads; head++, k += n, v += n) {
         size_t at = block_at(geometry, cache_row, head);
@@ -65,4 +108,9 @@ void pio_kv_read_row(pio_layout layout, const pio_kv_geometry *geometry, const v
 bool pio_kv_match_bf16(const pio_call *call) {
     return call->attrs.head_dim % 16 == 0 && call->attrs.head_dim <= PIO_KV_BF16_HEAD_DIM_MAX &&
            call->attrs.page_tokens % PIO_KV_PAGE_STEP == 0;
+}
+
+bool pio_latent_match(const pio_call *call) {
+    const pio_attrs *a = &call->attrs;
+    return a->head_dim <= PIO_LATENT_DIM_MAX && a->rope_dim > 0 && a->rope_dim <= PIO_LATENT_ROPE_MAX;
 }

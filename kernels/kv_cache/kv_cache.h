@@ -1,9 +1,10 @@
-/* The KV cache of grouped-query attention: its layouts, and the ops that append to it.
+/* The KV cache: its layouts, and the ops that append to it.
  *
  * One buffer a layer holds all pages; page 0 is the padding page, which no sequence owns: nothing reads it, and
- * anything may be written there. Cache row c is row c % page_tokens of page c / page_tokens. A page is an array over
- * the KV heads of blocks {K [page_tokens, head_dim], V [page_tokens, head_dim]}; with t the row in the page, the
- * element (t, d) lies
+ * anything may be written there. Cache row c is row c % page_tokens of page c / page_tokens.
+ *
+ * Grouped-query attention. A page is an array over the KV heads of blocks {K [page_tokens, head_dim], V [page_tokens,
+ * head_dim]}; with t the row in the page, the element (t, d) lies
  *
  *   KV_F32   K and V at t * head_dim + d
  *   KV_BF16  with u = t % 64, and w = the smaller of 64 and head_dim - d / 64 * 64,
@@ -15,6 +16,12 @@
  * probabilities gives 16 columns of the output. Wider types unpack from it with one shift and one mask. A kernel that
  * keeps 64 scores or columns in registers reads both from front to back: one stream ran at all of the memory's rate,
  * four streams 4 KiB apart at two thirds of it.
+ *
+ * Latent attention. A token has one row for all heads, whose first head_dim columns, the latent, are key and value in
+ * one, and whose last rope_dim columns belong to the key alone. Rows lie one after the other, page after page:
+ *
+ *   LATENT_F32   column d of row c at c * (head_dim + rope_dim) + d
+ *   LATENT_BF16  the same, rows beginning at multiples of PIO_LATENT_BLOCK columns
  *
  * Rows of the cache that were never written hold anything, NaN included; those that were hold finite numbers. */
 #ifndef PIO_KERNELS_KV_CACHE_KV_CACHE_H
@@ -63,19 +70,34 @@ enum {
     PIO_KV_PAGE_TOKENS = 64, /* tokens a page, unless a model says otherwise; always a multiple of PIO_KV_PAGE_STEP */
     PIO_KV_PAGE_STEP = 64,
     PIO_KV_BF16_HEAD_DIM_MAX = 256,
+    PIO_LATENT_BLOCK = 32,
+    PIO_LATENT_DIM_MAX = 1024,
+    PIO_LATENT_ROPE_MAX = 256,
 };
 
 /* What a model fixes about its cache. For KV_BF16 head_dim is a multiple of 16, page_tokens a multiple of
  * PIO_KV_PAGE_STEP. */
 typedef struct pio_kv_geometry {
     int32_t n_kv_heads, head_dim, page_tokens;
+    int32_t rope_dim; /* 0: keys and values of n_kv_heads heads; else latents, n_kv_heads being 1 */
 } pio_kv_geometry;
+
+/* The layout that references and --compute f32 read. */
+static inline pio_layout pio_kv_layout_f32(const pio_kv_geometry *geometry) {
+    return geometry->rope_dim ? PIO_LAYOUT_LATENT_F32 : PIO_LAYOUT_KV_F32;
+}
+
+/* Numbers that a token has: keys and values of all heads, or its latent and rotated columns. */
+static inline int32_t pio_kv_row_floats(const pio_kv_geometry *geometry) {
+    return geometry->rope_dim ? geometry->head_dim + geometry->rope_dim : 2 * geometry->n_kv_heads * geometry->head_dim;
+}
 
 /* Bytes of one layer's cache of n_pages pages, page 0 included. UINT64_MAX: more than 64 bits can count. */
 uint64_t pio_kv_bytes(pio_layout layout, const pio_kv_geometry *geometry, int32_t n_pages);
 
-/* Writes one row of the cache (k and v: float32 [n_kv_heads, head_dim]), and reads one back; in plain C. Rows of
- * KV_BF16 are rounded to nearest even. Different rows may be written from several threads at once. */
+/* Writes one row of the cache, and reads one back; in plain C. k and v: float32 [n_kv_heads, head_dim]; of a latent
+ * cache k is [head_dim + rope_dim] and v is not looked at. bf16 is rounded to nearest even. Different rows may be
+ * written from several threads at once. */
 void pio_kv_write_row(pio_layout layout, const pio_kv_geometry *geometry, void *cache, int32_t cache_row,
                       const float *k, const float *v);
 void pio_kv_read_row(pio_layout layout, const pio_kv_geometry *geometry, const void *cache, int32_t cache_row, float *k,
@@ -95,6 +117,12 @@ static inline size_t pio_kv_block_elements(int32_t head_dim, int32_t page_tokens
     return 2 * (size_t)page_tokens * (size_t)head_dim;
 }
 
+/* Of a latent cache: elements from row to row. */
+static inline int32_t pio_latent_stride(pio_layout layout, int32_t head_dim, int32_t rope_dim) {
+    int32_t cols = head_dim + rope_dim;
+    return layout == PIO_LAYOUT_LATENT_F32 ? cols : PIO_ROUND_UP(cols, PIO_LATENT_BLOCK);
+}
+
 void pio_kv_append_portable(const void *args, pio_worker *worker);
 void pio_kv_append_avx2(const void *args, pio_worker *worker);
 void pio_kv_append_avx512(const void *args, pio_worker *worker);
@@ -102,8 +130,9 @@ void pio_qk_norm_rope_append_portable(const void *args, pio_worker *worker);
 void pio_qk_norm_rope_append_avx2(const void *args, pio_worker *worker);
 void pio_qk_norm_rope_append_avx512(const void *args, pio_worker *worker);
 
-/* Whether the rows on KV_BF16, those of attention included, serve the call's head size and page. */
+/* Whether the rows on KV_BF16, and on latents, those of attention included, serve the call's head size and page. */
 bool pio_kv_match_bf16(const pio_call *call);
+bool pio_latent_match(const pio_call *call);
 #endif
 
 #endif

@@ -1,0 +1,59 @@
+/* Heads by the linear kernels: a head is a small linear layer, of whose rows a worker multiplies some by a linear
+ * kernel's function as if it were alone. */
+#include "base/compiler.h"
+#include "kernels/families.h"
+
+enum { UNIT_ROWS = 32 };
+
+/* The head as a linear layer. */
+static pio_linear_args head_of(const pio_linear_heads_args *a, int32_t head, int32_t live) {
+    return (pio_linear_args){.x = a->x + sizeof(float) * (pio_u64)(head * a->head_cols + a->column),
+                             .w = a->w + (pio_u64)head * a->matrix_bytes,
+                             .y = a->y + sizeof(float) * (pio_u64)(head * a->n_out),
+                             .rows = live,
+                             .cols = a->cols,
+                             .n_out = a->n_out,
+                             .layout = a->layout,
+                             .x_stride = a->x_stride,
+                             .y_stride = a->y_stride};
+}
+
+static void multiply(pio_cpu_function kernel, pio_linear_args *args, pio_worker *worker, pio_i32 phase) {
+    atomic_int next = 0;
+    pio_worker alone = {0, 1, &next, worker->scratch, worker->scratch_bytes};
+    args->phase = phase;
+    kernel(args, &alone);
+}
+
+static void run(const void *args, pio_worker *worker, pio_cpu_function kernel, bool tiled) {
+    const pio_linear_heads_args *a = args;
+    const int32_t live = a->live ? *PIO_AT(const pio_i32, a->live) : a->rows;
+    const int32_t n_units = PIO_CEIL_DIV(a->n_out, UNIT_ROWS);
+    const pio_u64 unit_bytes = pio_layout_get((pio_layout)a->layout)->bytes(UNIT_ROWS, a->cols);
+    const size_t tile_bytes = PIO_ROUND_UP(pio_linear_tile_bytes(PIO_ENC_F32, a->cols), 64);
+    const pio_u64 tiles = a->scratch + (pio_u64)worker->index * (pio_u64)a->rows * tile_bytes;
+    int32_t first, end, packed = -1;
+    while (live > 0 && pio_linear_take_run(worker, a->n_heads * n_units, 2, &first, &end))
+        for (int32_t n; first < end; first += n) {
+            const int32_t head = first / n_units, unit = first % n_units;
+            pio_linear_args linear = head_of(a, head, live);
+            linear.scratch = tiles;
+            if (tiled && packed != head) multiply(kernel, &linear, worker, PIO_LINEAR_PACK);
+            packed = head;
+            n = PIO_MIN(end - first, n_units - unit);
+            linear.w += (pio_u64)unit * unit_bytes;
+            linear.y += sizeof(float) * (pio_u64)(unit * UNIT_ROWS);
+            linear.n_out = PIO_MIN(a->n_out, (unit + n) * UNIT_ROWS) - unit * UNIT_ROWS;
+            multiply(kernel, &linear, worker, PIO_LINEAR_MULTIPLY);
+        }
+}
+
+#define ROWS(name, tiled)                                                                                              \
+    void pio_linear_heads_##name(const void *args, pio_worker *worker) {                                               \
+        run(args, worker, pio_linear_##name, tiled);                                                                   \
+    }
+ROWS(portable, false)
+ROWS(bf16_gemv_avx2, false)
+ROWS(bf16_gemm_avx2, true)
+ROWS(bf16_gemv_avx512, false)
+ROWS(bf16_gemm_avx512, true)
