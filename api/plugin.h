@@ -22,8 +22,7 @@ struct pio_plugin {
 };
 
 struct pio_result {
-    pio_text text; /* NUL-terminated, like those of the parts */
-    pio_parts parts;
+    pio_text text; /* NUL-terminated */
     const char *finish;
     int32_t prompt_tokens, cached_tokens, answer_tokens;
     double prompt_seconds, answer_seconds;

@@ -4,7 +4,6 @@
 
 #include "graph/graph.h"
 #include "io/json.h"
-#include "models/chat/chat_form.h"
 
 /* How a model takes pictures. */
 typedef struct pio_model_eyes {
@@ -38,8 +37,6 @@ typedef struct pio_model_family {
     const char *product;    /* the checkpoint that the folder is named after */
     const char *bundled;    /* directory of the tiny sibling under assets/ */
 
-    const pio_chat_form *chat_form; /* by which its answers are taken apart */
-
     /* config.json -> *out. Old and new spellings; unsupported settings are refused by name. */
     pio_status (*read_config)(const pio_json_object *root, pio_any_config *out, pio_error *error);
 
@@ -50,6 +47,10 @@ typedef struct pio_model_family {
     /* Whether a checkpoint's tensor that the weights table does not name may be left alone. */
     bool (*ignores)(const pio_any_config *config, const char *tensor);
 } pio_model_family;
+
+/* What `ignores` mostly is: the output rows a second time where they are tied, and the layer past the last, which
+ * predicts further tokens. */
+bool pio_model_is_extra(const pio_any_config *config, const char *tensor);
 
 const pio_model_family *pio_model_family_at(int index); /* NULL after the last */
 

@@ -3,11 +3,13 @@
 
 #include "models/model.h"
 
+extern const pio_model_family pio_glm_family;       /* models/glm_4_7_flash/model.c */
 extern const pio_model_family pio_qwen3_family;     /* models/qwen3_4b_instruct_2507/model.c */
 extern const pio_model_family pio_qwen3_moe_family; /* models/qwen3_coder_30b/model.c */
 extern const pio_model_family pio_qwen3_vl_family;  /* models/qwen3_vl_2b/model.c */
 
 static const pio_model_family *const families[] = {
+    &pio_glm_family,
     &pio_qwen3_family,
     &pio_qwen3_moe_family,
     &pio_qwen3_vl_family,

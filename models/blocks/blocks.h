@@ -32,6 +32,22 @@ typedef struct pio_gqa {
 pio_tensor pio_gqa_block(pio_spec *spec, const pio_gqa *config, const char *prefix, pio_tensor x,
                          pio_tensor rope_table);
 
+/* ---- latent attention (DeepSeek-V2, GLM) ---- */
+
+typedef struct pio_mla {
+    int32_t hidden_size, n_heads;
+    int32_t q_rank; /* 0: queries are not compressed */
+    int32_t latent_dim, rope_dim, nope_dim, v_dim;
+    bool interleaved; /* pairs (0, 1), (2, 3), ... are rotated */
+    float eps;        /* of the layer's norm */
+} pio_mla;
+
+/* x + W_o y, with the absorbed products of kernels/latent/latent.h; the layer's cache of latents is added. Tensors are
+ * `prefix`.input_layernorm and .self_attn.{q_a_proj, q_a_layernorm, q_b_proj (or q_proj), kv_a_proj_with_mqa,
+ * kv_a_layernorm, kv_b_proj, o_proj}. */
+pio_tensor pio_mla_block(pio_spec *spec, const pio_mla *config, const char *prefix, pio_tensor x,
+                         pio_tensor rope_table);
+
 /* ---- gated feed-forward ---- */
 
 /* x + W_down (silu(W_gate n) * (W_up n)) with n = norm(x). Tensors are `prefix`.post_attention_layernorm and
@@ -84,7 +100,7 @@ typedef struct pio_vit {
     int32_t hidden_size, n_heads, n_layers, width; /* width: of the feed-forward */
     int32_t patch_values, merge, table_rows;
     int32_t out_size;                       /* of a merged row: the text model's hidden size */
-    int32_t n_taps, taps[PIO_VIT_MAX_TAPS]; /* layers whose output is merged too, for DeepStack; no two equal */
+    int32_t n_taps, taps[PIO_VIT_MAX_TAPS]; /* layers whose output is merged too, for DeepStack */
 } pio_vit;
 
 /* Graph `vision`: patches of one or more pictures, state "patches" [PATCHES, patch_values], to picture rows, state

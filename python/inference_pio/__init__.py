@@ -26,7 +26,7 @@ from .errors import (
     UnsupportedError,
 )
 from .library import version
-from .plugin import Delta, Plugin, Result, Stream, ToolCall
+from .plugin import Delta, Plugin, Result, Stream
 
 __all__ = [
     "BundledModelWarning",
@@ -44,7 +44,6 @@ __all__ = [
     "Plugin",
     "Result",
     "Stream",
-    "ToolCall",
     "UnsupportedError",
     "version",
 ]

@@ -1,0 +1,10 @@
+#include "models/glm_4_7_flash/glm.h"
+
+const pio_model_family pio_glm_family = {
+    .model_type = "glm4_moe_lite",
+    .product = "GLM-4.7-Flash",
+    .bundled = "tiny/glm_4_7_flash",
+    .read_config = pio_glm_read_config,
+    .build = pio_glm_build,
+    .ignores = pio_model_is_extra,
+};
