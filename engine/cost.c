@@ -50,8 +50,7 @@ static void add_heads(const counter *c, const pio_tensor_info *stored, pio_cost 
 }
 
 /* Counted as what it stands for, heads with keys and values of their own, both as wide as the queries. */
-static void add_latents(const counter *c, const pio_graph *graph, const pio_node *node, int32_t cache,
-                        pio_cost *cost) {
+static void add_latents(const counter *c, const pio_graph *graph, const pio_node *node, int32_t cache, pio_cost *cost) {
     cost->ops += c->n_sequences * 2 * 2 * (uint64_t)graph->tensors[node->in[2]].cols * visible_keys(c);
     add_cache_bytes(c, cache, cost);
 }
