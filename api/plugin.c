@@ -26,6 +26,7 @@ static pio_status create(const char *name, const char *model, pio_plugin **out, 
         return create(#name, #model, out, error);                                                                      \
     }
 PIO_CREATE(qwen3_4b_instruct_2507, qwen3_4b_instruct_2507)
+PIO_CREATE(qwen3_coder_30b, qwen3_coder_30b)
 PIO_CREATE(qwen3_vl_2b_instruct, qwen3_vl_2b)
 
 static void close_model(pio_plugin *plugin) {

@@ -22,7 +22,8 @@ struct pio_plugin {
 };
 
 struct pio_result {
-    pio_text text; /* NUL-terminated */
+    pio_text text; /* NUL-terminated, like those of the parts */
+    pio_parts parts;
     const char *finish;
     int32_t prompt_tokens, cached_tokens, answer_tokens;
     double prompt_seconds, answer_seconds;

@@ -4,22 +4,55 @@
 
 #include "api/plugin.h"
 #include "engine/prompt.h"
+#include "models/chat/tools.h"
 
 /* ---- making one ---- */
 
 typedef struct listener {
     pio_on_delta on_delta;
     void *user;
+    const pio_chat_form *form; /* NULL: the answer is not taken apart */
+    const json_t *tools;
 } listener;
 
-static bool on_text(void *user, const char *text, size_t bytes) {
+static bool tell(const listener *l, pio_delta delta, int32_t call, const char *text) {
+    return l->on_delta(l->user, delta, call, text, strlen(text));
+}
+
+static bool on_event(void *user, const pio_answer_event *event) {
     const listener *l = user;
-    return l->on_delta(l->user, PIO_DELTA_TEXT, 0, text, bytes);
+    switch (event->kind) {
+    case PIO_ANSWER_TEXT:
+        return l->on_delta(l->user, PIO_DELTA_TEXT, 0, event->bytes, event->n_bytes);
+    case PIO_ANSWER_REASONING:
+        return l->on_delta(l->user, PIO_DELTA_REASONING, 0, event->bytes, event->n_bytes);
+    case PIO_ANSWER_CALL:
+        return tell(l, PIO_DELTA_CALL_ID, event->index, event->id) &&
+               tell(l, PIO_DELTA_CALL_NAME, event->index, event->name);
+    case PIO_ANSWER_ARGUMENTS:
+        return l->on_delta(l->user, PIO_DELTA_CALL_ARGUMENTS, event->index, event->bytes, event->n_bytes);
+    case PIO_ANSWER_CALL_END:
+        break;
+    }
+    return true;
 }
 
 static bool is_cancelled(void *user) {
     const pio_plugin *plugin = user;
     return atomic_load(&plugin->cancelled);
+}
+
+/* Puts a NUL behind the text, for the getters. */
+static bool terminate(pio_text *text) {
+    if (!pio_text_reserve(text, 1)) return false;
+    text->bytes[text->n_bytes] = 0;
+    return true;
+}
+
+static bool terminate_all(pio_answer *answer) {
+    bool fits = terminate(&answer->text) && terminate(&answer->parts.reasoning);
+    for (int32_t i = 0; i < answer->parts.n_calls && fits; i++) fits = terminate(&answer->parts.calls[i].arguments);
+    return fits;
 }
 
 /* Moves the answer into a result. */
@@ -29,20 +62,22 @@ static pio_status take_result(pio_answer *answer, pio_result **out, pio_error *e
                                            [PIO_FINISH_LENGTH] = "length",
                                            [PIO_FINISH_CANCELLED] = "cancelled"};
     const pio_request *r = &answer->request;
+    const bool calls = r->finish == PIO_FINISH_STOP && answer->parts.n_calls;
     pio_result *result = calloc(1, sizeof *result);
-    if (!result || !pio_text_reserve(&answer->text, 1)) {
+    if (!result || !terminate_all(answer)) {
         free(result);
         return pio_fail_memory(error, "the result", answer->text.n_bytes + 1);
     }
-    answer->text.bytes[answer->text.n_bytes] = 0;
     *result = (pio_result){.text = answer->text,
-                           .finish = finishes[r->finish],
+                           .parts = answer->parts,
+                           .finish = calls ? "tool_calls" : finishes[r->finish],
                            .prompt_tokens = r->n_prompt,
                            .cached_tokens = r->n_reused,
                            .answer_tokens = r->n_generated,
                            .prompt_seconds = (double)r->prompt_ns / 1e9,
                            .answer_seconds = (double)r->decode_ns / 1e9};
     answer->text = (pio_text){0};
+    answer->parts = (pio_parts){.n_calls = 0};
     *out = result;
     return PIO_OK;
 }
@@ -56,7 +91,9 @@ static pio_status answer(pio_plugin *plugin, const pio_prompt *prompt, const pio
                        .max_tokens = settings.max_tokens,
                        .stops = settings.stops,
                        .n_stops = settings.n_stops,
-                       .on_text = to->on_delta ? on_text : NULL,
+                       .form = to->form,
+                       .tools = to->tools,
+                       .on_event = to->on_delta ? on_event : NULL,
                        .user = (void *)to};
     pio_prompt_show(prompt, &made);
     pio_status status = pio_speaker_run(plugin->speaker, &prompt->ids, &made, 1, is_cancelled, plugin, &plugin->error);
@@ -99,15 +136,35 @@ static pio_status answer_chat(pio_plugin *plugin, json_t *input, const pio_confi
     return status;
 }
 
-static pio_status check_messages(const json_t *messages, pio_error *error) {
+/* Templates iterate over arguments: those that came as JSON text, as OpenAI's interface has them, become objects. */
+static pio_status read_arguments(json_t *message, size_t number, pio_error *error) {
+    json_t *call;
     size_t i;
-    const json_t *message;
+    json_array_foreach(json_object_get(message, "tool_calls"), i, call) {
+        json_t *inner = json_object_get(call, "function"), *holder = inner ? inner : call;
+        const json_t *text = json_object_get(holder, "arguments");
+        if (!json_is_string(text)) continue;
+        json_t *arguments = json_loads(*json_string_value(text) ? json_string_value(text) : "{}", 0, NULL);
+        if (!json_is_object(arguments) || json_object_set_new(holder, "arguments", arguments)) {
+            json_decref(json_is_object(arguments) ? NULL : arguments);
+            return pio_fail(error, PIO_INVALID_ARGUMENT,
+                            "messages: the arguments of tool call %zu in message %zu are no JSON object", i, number);
+        }
+    }
+    return PIO_OK;
+}
+
+static pio_status check_messages(json_t *messages, pio_error *error) {
+    size_t i;
+    json_t *message;
     if (!json_is_array(messages) || !json_array_size(messages))
         return pio_fail(error, PIO_INVALID_ARGUMENT,
                         "messages: a list of at least one {\"role\": ..., \"content\": ...} is wanted");
     json_array_foreach(messages, i, message) {
         if (!json_is_string(json_object_get(message, "role")))
             return pio_fail(error, PIO_INVALID_ARGUMENT, "messages: message %zu has no \"role\"", i);
+        pio_status status = read_arguments(message, i, error);
+        if (status) return status;
     }
     return PIO_OK;
 }
@@ -130,6 +187,8 @@ pio_status pio_plugin_chat_completion(pio_plugin *plugin, const char *messages, 
     pio_config config = {0};
     pio_status status = begin(plugin, out);
     if (!status) status = parse_messages(messages, &root, &list, &plugin->error);
+    const json_t *tools = json_object_get(root, "tools");
+    if (!status && tools && !json_is_null(tools)) status = pio_tools_check("tools", tools, &plugin->error);
     if (!status) status = pio_plugin_call_config(plugin, settings, NULL, &config);
     if (!status) {
         input = pio_config_chat(&config, list);
@@ -137,7 +196,8 @@ pio_status pio_plugin_chat_completion(pio_plugin *plugin, const char *messages, 
             json_decref(input);
             input = NULL;
         }
-        status = answer_chat(plugin, input, &config, &(listener){on_delta, user}, out);
+        const listener to = {on_delta, user, plugin->family->chat_form, tools};
+        status = answer_chat(plugin, input, &config, &to, out);
     }
     json_decref(root);
     pio_config_free(&config);
@@ -185,8 +245,8 @@ pio_status pio_plugin_infer(pio_plugin *plugin, const pio_options *input, pio_re
     if (!status) status = pio_plugin_call_config(plugin, input, is_input, &config);
     if (!status) {
         json_t *messages = json_pack("[{s:s, s:O}]", "role", "user", "content", content);
-        status =
-            answer_chat(plugin, messages ? pio_config_chat(&config, messages) : NULL, &config, &(listener){0}, out);
+        status = answer_chat(plugin, messages ? pio_config_chat(&config, messages) : NULL, &config,
+                             &(listener){.form = plugin->family->chat_form}, out);
         json_decref(messages);
     }
     json_decref(content);
@@ -203,7 +263,7 @@ pio_status pio_plugin_generate_text(pio_plugin *plugin, const char *prompt, cons
     if (!status) status = pio_plugin_call_config(plugin, settings, NULL, &config);
     if (!status)
         status = pio_tokenizer_encode(plugin->speaker->tokenizer, prompt, strlen(prompt), &whole.ids, &plugin->error);
-    if (!status) status = answer(plugin, &whole, &config, &(listener){on_delta, user}, out);
+    if (!status) status = answer(plugin, &whole, &config, &(listener){.on_delta = on_delta, .user = user}, out);
     pio_prompt_free(&whole);
     pio_config_free(&config);
     return pio_plugin_end(plugin, status);

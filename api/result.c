@@ -11,6 +11,36 @@ size_t pio_result_text_bytes(const pio_result *result) {
     return result->text.n_bytes;
 }
 
+const char *pio_result_reasoning(const pio_result *result) {
+    return result->parts.reasoning.bytes;
+}
+
+size_t pio_result_reasoning_bytes(const pio_result *result) {
+    return result->parts.reasoning.n_bytes;
+}
+
+int32_t pio_result_n_calls(const pio_result *result) {
+    return result->parts.n_calls;
+}
+
+static const pio_tool_call *call_at(const pio_result *result, int32_t call) {
+    static char nothing[] = "", object[] = "{}";
+    static const pio_tool_call none = {.id = nothing, .name = nothing, .arguments = {.bytes = object}};
+    return call >= 0 && call < result->parts.n_calls ? &result->parts.calls[call] : &none;
+}
+
+const char *pio_result_call_id(const pio_result *result, int32_t call) {
+    return call_at(result, call)->id;
+}
+
+const char *pio_result_call_name(const pio_result *result, int32_t call) {
+    return call_at(result, call)->name;
+}
+
+const char *pio_result_call_arguments(const pio_result *result, int32_t call) {
+    return call_at(result, call)->arguments.bytes;
+}
+
 const char *pio_result_finish(const pio_result *result) {
     return result->finish;
 }
@@ -38,5 +68,6 @@ double pio_result_answer_seconds(const pio_result *result) {
 void pio_result_free(pio_result *result) {
     if (!result) return;
     pio_text_free(&result->text);
+    pio_parts_free(&result->parts);
     free(result);
 }

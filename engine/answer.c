@@ -57,19 +57,55 @@ typedef struct stream {
     const pio_speaker *speaker;
     pio_answer *answer;
     pio_utf8_gate gate;
-    pio_text text;  /* all characters so far */
-    size_t n_given; /* bytes of them that were handed out */
+    pio_text text;             /* all characters so far */
+    size_t n_given;            /* bytes of them that were handed out */
+    pio_answer_parser *parser; /* NULL: all is text */
     bool stopped;
     pio_status status;
     pio_error error;
 } stream;
 
-static bool give(stream *s, size_t until) {
+static bool on_event(void *user, const pio_answer_event *event) {
+    stream *s = user;
     const pio_answer *answer = s->answer;
+    const bool fits = event->kind == PIO_ANSWER_TEXT ? pio_text_append(&s->answer->text, event->bytes, event->n_bytes)
+                                                     : pio_parts_add(&s->answer->parts, event);
+    if (!fits) {
+        s->status = pio_fail_memory(&s->error, "the answer", event->n_bytes);
+        return false;
+    }
+    if (answer->on_event) return answer->on_event(answer->user, event);
+    return event->kind != PIO_ANSWER_TEXT || !answer->on_text ||
+           answer->on_text(answer->user, event->bytes, event->n_bytes);
+}
+
+/* Hands out the characters before `until`. False: nobody wants more. */
+static bool give(stream *s, size_t until) {
     size_t n = until - s->n_given;
     const char *from = s->text.bytes + s->n_given;
     s->n_given = until;
-    return !n || !answer->on_text || answer->on_text(answer->user, from, n);
+    if (!n) return true;
+    if (!s->parser) return on_event(s, &(pio_answer_event){.kind = PIO_ANSWER_TEXT, .bytes = from, .n_bytes = n});
+    pio_status status = pio_answer_parser_push(s->parser, from, n, &s->error);
+    if (status && status != PIO_CANCELLED) s->status = status;
+    return !status;
+}
+
+static pio_status open_parser(stream *s, const pio_token_ids *prompt, pio_error *error) {
+    pio_answer *answer = s->answer;
+    pio_text tail = {0};
+    if (!answer->form) return PIO_OK;
+    pio_status status = pio_parts_prompt(s->speaker->tokenizer, prompt->items, prompt->n_items, &tail, error);
+    const pio_answer_parser_options options = {.form = answer->form,
+                                               .tools = answer->tools,
+                                               .prompt = tail.bytes,
+                                               .n_prompt = tail.n_bytes,
+                                               .answer_id = answer->sampling.seed ^ (uint64_t)prompt->n_items << 40,
+                                               .on_event = on_event,
+                                               .user = s};
+    if (!status) status = pio_answer_parser_create(&options, &s->parser, error);
+    pio_text_free(&tail);
+    return status;
 }
 
 static bool on_token(void *user, int32_t token) {
@@ -81,22 +117,21 @@ static bool on_token(void *user, int32_t token) {
     size_t safe = pio_stops_safe(s->text.bytes + looked_at, s->text.n_bytes - looked_at, s->answer->stops,
                                  s->answer->n_stops, &s->stopped);
     if (!give(s, looked_at + safe)) s->stopped = true;
-    if (s->stopped) s->text.n_bytes = s->n_given; /* what was held back is nobody's */
     return !s->stopped;
 }
 
+/* What was held back comes out, also of an answer that a stop string ended; not if a listener ended it. */
 static pio_status finish(stream *s, pio_error *error) {
     if (!s->status && !s->stopped) {
         s->status = pio_utf8_gate_finish(&s->gate, &s->text, &s->error);
         if (!s->status) give(s, s->text.n_bytes);
     }
-    if (s->status) {
-        if (error) *error = s->error;
-        return s->status;
+    if (!s->status && s->parser) {
+        pio_status status = pio_answer_parser_finish(s->parser, &s->error);
+        if (status && status != PIO_CANCELLED) s->status = status;
     }
-    s->answer->text = s->text;
-    s->text = (pio_text){0};
-    return PIO_OK;
+    if (s->status && error) *error = s->error;
+    return s->status;
 }
 
 pio_status pio_speaker_run(pio_speaker *speaker, const pio_token_ids *prompts, pio_answer *answers, int32_t n,
@@ -120,11 +155,13 @@ pio_status pio_speaker_run(pio_speaker *speaker, const pio_token_ids *prompts, p
         requests[i] = &answers[i].request;
         status = pio_sampling_check(&answers[i].sampling, pio_engine_model(speaker->engine)->config.common.vocab_size,
                                     error);
+        if (!status) status = open_parser(&streams[i], &prompts[i], error);
     }
     if (!status) status = pio_engine_run(speaker->engine, requests, n, cancelled, user, error);
     for (int32_t i = 0; i < n && streams; i++) {
         if (!status) status = finish(&streams[i], error);
         pio_text_free(&streams[i].text);
+        pio_answer_parser_destroy(streams[i].parser);
     }
     free(streams);
     free(requests);
@@ -133,4 +170,5 @@ pio_status pio_speaker_run(pio_speaker *speaker, const pio_token_ids *prompts, p
 
 void pio_answer_free(pio_answer *answer) {
     pio_text_free(&answer->text);
+    pio_parts_free(&answer->parts);
 }

@@ -4,6 +4,7 @@
 
 #include <jansson.h>
 
+#include "engine/parts.h"
 #include "engine/request.h"
 #include "text/chat.h"
 #include "text/tokenizer.h"
@@ -32,12 +33,17 @@ typedef struct pio_answer {
     int32_t n_stops;
     const pio_picture *const *pictures; /* for which the prompt's image tokens stand */
     int32_t n_pictures;
-    /* Whole UTF-8 characters as they come; false stops. NULL: nobody listens. */
+    const pio_chat_form *form; /* by which the answer is taken apart; NULL: all of it is text */
+    const json_t *tools;       /* that it may call, checked by pio_tools_check; NULL: none */
+    /* Whole UTF-8 characters of the text as they come; false stops. NULL: nobody listens. */
     bool (*on_text)(void *user, const char *text, size_t bytes);
+    /* With a form, instead: told everything. */
+    bool (*on_event)(void *user, const pio_answer_event *event);
     void *user;
 
     /* Set by the run. */
-    pio_text text;       /* all of it; freed by pio_answer_free */
+    pio_text text; /* all of it, and what stood beside it; freed by pio_answer_free */
+    pio_parts parts;
     pio_request request; /* counts, times and the reason of the end */
 } pio_answer;
 

@@ -12,7 +12,7 @@ enum { FILE_LIMIT_BYTES = 1 << 20 };
 
 static const pio_key_info keys[PIO_KEY_COUNT] = {
 #define PIO_KEY(NAME, name, section, type, least, most, otherwise, choices, model, help)                               \
-    [PIO_KEY_##NAME] = {#name, PIO_SECTION_##section, PIO_TYPE_##type, least, most, otherwise, choices, model, help},
+    [PIO_KEY_##NAME] = {#name, PIO_SECTION_##section, PIO_SETTING_##type, least, most, otherwise, choices, model, help},
 #include "engine/config.def"
 #undef PIO_KEY
 };
@@ -262,19 +262,19 @@ const char *pio_config_at(const pio_config *config, pio_key key, int32_t i) {
 
 json_t *pio_config_value(const pio_config *config, pio_key key) {
     if (config->items[key].value) return json_incref(config->items[key].value);
-    switch (*keys[key].otherwise ? keys[key].type : PIO_TYPE_TEXTS) {
-    case PIO_TYPE_INTEGER:
-    case PIO_TYPE_BYTES:
+    switch (*keys[key].otherwise ? keys[key].type : PIO_SETTING_TEXTS) {
+    case PIO_SETTING_INTEGER:
+    case PIO_SETTING_BYTES:
         return json_integer(pio_config_integer(config, key));
-    case PIO_TYPE_NUMBER:
+    case PIO_SETTING_NUMBER:
         return json_real(pio_config_number(config, key));
-    case PIO_TYPE_SWITCH:
+    case PIO_SETTING_SWITCH:
         return json_boolean(pio_config_switch(config, key));
-    case PIO_TYPE_CHOICE:
-    case PIO_TYPE_TEXT:
+    case PIO_SETTING_CHOICE:
+    case PIO_SETTING_TEXT:
         return json_string(keys[key].otherwise);
-    case PIO_TYPE_CHOICES:
-    case PIO_TYPE_TEXTS:
+    case PIO_SETTING_CHOICES:
+    case PIO_SETTING_TEXTS:
         break;
     }
     return json_null();

@@ -29,14 +29,14 @@ typedef enum pio_section {
 } pio_section;
 
 typedef enum pio_key_type {
-    PIO_TYPE_INTEGER,
-    PIO_TYPE_NUMBER,
-    PIO_TYPE_BYTES,
-    PIO_TYPE_SWITCH,
-    PIO_TYPE_CHOICE,
-    PIO_TYPE_CHOICES,
-    PIO_TYPE_TEXT,
-    PIO_TYPE_TEXTS,
+    PIO_SETTING_INTEGER,
+    PIO_SETTING_NUMBER,
+    PIO_SETTING_BYTES,
+    PIO_SETTING_SWITCH,
+    PIO_SETTING_CHOICE,
+    PIO_SETTING_CHOICES,
+    PIO_SETTING_TEXT,
+    PIO_SETTING_TEXTS,
 } pio_key_type;
 
 typedef struct pio_key_info {

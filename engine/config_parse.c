@@ -15,28 +15,28 @@ static const char *const yes_and_no[] = {"off", "on", "false", "true", "no", "ye
 static pio_status refuse(const pio_key_info *key, const char *source, const char *text, pio_error *error) {
     char takes[200];
     switch (key->type) {
-    case PIO_TYPE_INTEGER:
+    case PIO_SETTING_INTEGER:
         snprintf(takes, sizeof takes, "a whole number from %.0f to %.0f", key->least,
                  key->most > 9e18 ? (double)INT64_MAX : key->most);
         break;
-    case PIO_TYPE_NUMBER:
+    case PIO_SETTING_NUMBER:
         snprintf(takes, sizeof takes, "a number from %g to %g", key->least, key->most);
         break;
-    case PIO_TYPE_BYTES:
+    case PIO_SETTING_BYTES:
         snprintf(takes, sizeof takes, "a number of bytes from %.0fM to %.0fG", key->least / (1 << 20),
                  key->most / (1 << 30));
         break;
-    case PIO_TYPE_SWITCH:
+    case PIO_SETTING_SWITCH:
         snprintf(takes, sizeof takes, "on or off");
         break;
-    case PIO_TYPE_CHOICE:
-    case PIO_TYPE_CHOICES:
+    case PIO_SETTING_CHOICE:
+    case PIO_SETTING_CHOICES:
         snprintf(takes, sizeof takes, "%s", key->choices);
         break;
-    case PIO_TYPE_TEXT:
+    case PIO_SETTING_TEXT:
         snprintf(takes, sizeof takes, "a text");
         break;
-    case PIO_TYPE_TEXTS:
+    case PIO_SETTING_TEXTS:
         snprintf(takes, sizeof takes, "a text or a list of at most %.0f texts", key->most);
         break;
     }
@@ -66,7 +66,7 @@ static bool parse_integer(const pio_key_info *key, const char *text, long long *
     errno = 0;
     *value = strtoll(text, &end, 10);
     if (errno || end == text) return false;
-    if (key->type == PIO_TYPE_BYTES && *end) {
+    if (key->type == PIO_SETTING_BYTES && *end) {
         const char *suffix = strchr("KMG", *end), *of = "KMG";
         long long unit = 1;
         if (!suffix) return false;
@@ -101,7 +101,7 @@ static pio_status check_text(const pio_key_info *key, const char *source, const 
         return pio_fail(error, PIO_INVALID_ARGUMENT, "%s is not valid UTF-8: give it in UTF-8", source);
     if (key == pio_key_get(PIO_KEY_LOGIT_BIAS) && !pio_bias_parse(text, &bias))
         return pio_fail(error, PIO_INVALID_ARGUMENT, "%s takes ID=NUMBER, not '%.40s'", source, text);
-    if (key->type == PIO_TYPE_TEXTS && !*text) return refuse(key, source, text, error);
+    if (key->type == PIO_SETTING_TEXTS && !*text) return refuse(key, source, text, error);
     return PIO_OK;
 }
 
@@ -149,31 +149,31 @@ static pio_status parse(const pio_key_info *key, const char *source, const char 
     double number;
     pio_status status = PIO_OK;
     switch (key->type) {
-    case PIO_TYPE_INTEGER:
-    case PIO_TYPE_BYTES:
+    case PIO_SETTING_INTEGER:
+    case PIO_SETTING_BYTES:
         if (!parse_integer(key, text, &integer)) return refuse(key, source, text, error);
         if (key == pio_key_get(PIO_KEY_PAGE_TOKENS) && integer % PIO_KV_PAGE_STEP)
             return pio_fail(error, PIO_INVALID_ARGUMENT, "%s takes a multiple of %d, not '%.40s'", source,
                             PIO_KV_PAGE_STEP, text);
         *out = json_integer(integer);
         break;
-    case PIO_TYPE_NUMBER:
+    case PIO_SETTING_NUMBER:
         if (!parse_number(key, text, &number)) return refuse(key, source, text, error);
         *out = json_real(number);
         break;
-    case PIO_TYPE_SWITCH:
+    case PIO_SETTING_SWITCH:
         return parse_switch(key, source, text, out, error);
-    case PIO_TYPE_CHOICE:
+    case PIO_SETTING_CHOICE:
         if (!is_choice(key->choices, text, strlen(text))) return refuse(key, source, text, error);
         *out = json_string(text);
         break;
-    case PIO_TYPE_CHOICES:
+    case PIO_SETTING_CHOICES:
         return parse_choices(key, source, text, out, error);
-    case PIO_TYPE_TEXT:
+    case PIO_SETTING_TEXT:
         status = check_text(key, source, text, error);
         if (!status) *out = json_string(text);
         break;
-    case PIO_TYPE_TEXTS:
+    case PIO_SETTING_TEXTS:
         return parse_texts(key, source, text, literal, out, error);
     }
     return status ? status : made(source, out, error);
@@ -203,16 +203,16 @@ static pio_status check_list(const pio_key_info *key, const char *source, const 
                              pio_error *error) {
     json_t *item;
     size_t i;
-    if (key->type == PIO_TYPE_TEXTS && json_array_size(value) > (size_t)key->most)
+    if (key->type == PIO_SETTING_TEXTS && json_array_size(value) > (size_t)key->most)
         return refuse_json(key, source, value, error);
     *out = json_array();
     pio_status status = made(source, out, error);
     json_array_foreach(value, i, item) {
         const char *text = json_string_value(item);
         if (status) break;
-        if (!text || (key->type == PIO_TYPE_CHOICES && !is_choice(key->choices, text, strlen(text))))
+        if (!text || (key->type == PIO_SETTING_CHOICES && !is_choice(key->choices, text, strlen(text))))
             status = refuse_json(key, source, item, error);
-        else if (key->type == PIO_TYPE_TEXTS)
+        else if (key->type == PIO_SETTING_TEXTS)
             status = check_text(key, source, text, error);
         if (!status && json_array_append(*out, item)) status = pio_fail_memory(error, source, sizeof *item);
     }
@@ -226,12 +226,13 @@ static pio_status check_list(const pio_key_info *key, const char *source, const 
 pio_status pio_key_check(const pio_key_info *key, const char *source, const json_t *value, json_t **out,
                          pio_error *error) {
     *out = NULL;
-    const bool list = key->type == PIO_TYPE_CHOICES || key->type == PIO_TYPE_TEXTS;
-    const bool number = key->type == PIO_TYPE_INTEGER || key->type == PIO_TYPE_BYTES || key->type == PIO_TYPE_NUMBER;
+    const bool list = key->type == PIO_SETTING_CHOICES || key->type == PIO_SETTING_TEXTS;
+    const bool number =
+        key->type == PIO_SETTING_INTEGER || key->type == PIO_SETTING_BYTES || key->type == PIO_SETTING_NUMBER;
     char text[64];
     if (json_is_string(value)) return pio_key_parse(key, source, json_string_value(value), list, out, error);
     if (json_is_array(value) && list) return check_list(key, source, value, out, error);
-    if (json_is_boolean(value) && key->type == PIO_TYPE_SWITCH)
+    if (json_is_boolean(value) && key->type == PIO_SETTING_SWITCH)
         return pio_key_parse(key, source, json_is_true(value) ? "on" : "off", false, out, error);
     if (!json_is_number(value) || !number) return refuse_json(key, source, value, error);
     if (json_is_integer(value))

@@ -3,10 +3,9 @@
 #include "graph/passes.h"
 
 pio_bounds pio_probe_bounds(const pio_spec *spec, int probe) {
-    static const struct {
-        int32_t tokens, outs, patches;
-    } steps[PIO_N_PROBES] = {{1, 1, 1024}, {16, 4, 16}, {512, 16, 4}};
-    return pio_step_bounds(spec, steps[probe].tokens, steps[probe].outs, steps[probe].patches);
+    static const struct { int32_t tokens, outs, merged; } steps[PIO_N_PROBES] = {{1, 1, 256}, {16, 4, 4}, {512, 16, 1}};
+    return pio_step_bounds(spec, steps[probe].tokens, steps[probe].outs,
+                           steps[probe].merged * PIO_MAX(1, spec->n_merged));
 }
 
 const pio_tensor_info *pio_node_stored(const pio_graph *graph, const pio_node *node) {

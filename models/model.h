@@ -4,6 +4,7 @@
 
 #include "graph/graph.h"
 #include "io/json.h"
+#include "models/chat/chat_form.h"
 
 /* How a model takes pictures. */
 typedef struct pio_model_eyes {
@@ -36,6 +37,8 @@ typedef struct pio_model_family {
     const char *model_type; /* as in config.json */
     const char *product;    /* the checkpoint that the folder is named after */
     const char *bundled;    /* directory of the tiny sibling under assets/ */
+
+    const pio_chat_form *chat_form; /* by which its answers are taken apart */
 
     /* config.json -> *out. Old and new spellings; unsupported settings are refused by name. */
     pio_status (*read_config)(const pio_json_object *root, pio_any_config *out, pio_error *error);

@@ -49,7 +49,7 @@ def main(out, seed):
                                      mrope_interleaved=True))
     vision = dict(depth=5, hidden_size=60, intermediate_size=88, num_heads=3, patch_size=8, spatial_merge_size=2,
                   temporal_patch_size=2, out_hidden_size=96, num_position_embeddings=49,
-                  deepstack_visual_indexes=[0, 2, 3], hidden_act="gelu_pytorch_tanh")
+                  deepstack_visual_indexes=[3, 0, 2], hidden_act="gelu_pytorch_tanh")
     config = Qwen3VLConfig(text_config=text, vision_config=vision, image_token_id=IMAGE, video_token_id=VIDEO,
                            vision_start_token_id=START, vision_end_token_id=END, tie_word_embeddings=False)
     randomize(Qwen3VLForConditionalGeneration(config)).save_pretrained(out)

@@ -124,7 +124,7 @@ static pio_key find_setting(const cli_command *command, const char *name, size_t
 
 static int set(pio_key key, const char *name, const char *text, cli_options *out) {
     pio_error error;
-    const bool list = pio_key_get(key)->type == PIO_TYPE_TEXTS;
+    const bool list = pio_key_get(key)->type == PIO_SETTING_TEXTS;
     return pio_config_set(&out->config, PIO_ORIGIN_CALLER, name, key, text, list, &error) ? cli_refuse_usage(&error)
                                                                                           : EXIT_DONE;
 }
@@ -154,7 +154,7 @@ static int take(const cli_command *command, int argc, char **argv, int *i, cli_o
     char name[64];
     if (!o && key == PIO_KEY_COUNT) return usage("%s has no option '%s': see --help", command->name, argv[*i]);
     snprintf(name, sizeof name, "%.*s", (int)bytes, argv[*i]);
-    const bool flag = o ? o->kind == FLAG : pio_key_get(key)->type == PIO_TYPE_SWITCH;
+    const bool flag = o ? o->kind == FLAG : pio_key_get(key)->type == PIO_SETTING_SWITCH;
     if (!flag && !value && ++*i == argc)
         return usage("%s wants a value: %s", name, o ? o->help : pio_key_get(key)->help);
     if (!flag && !value) value = argv[*i];
@@ -187,9 +187,9 @@ int cli_parse(const cli_command *command, int argc, char **argv, cli_options *ou
 
 static void print_setting(const pio_key_info *key, FILE *to) {
     static const char *const values[] = {
-        [PIO_TYPE_INTEGER] = " N",    [PIO_TYPE_NUMBER] = " X",  [PIO_TYPE_BYTES] = " N[K|M|G]",
-        [PIO_TYPE_SWITCH] = "[=off]", [PIO_TYPE_CHOICE] = " T",  [PIO_TYPE_CHOICES] = " T",
-        [PIO_TYPE_TEXT] = " TEXT",    [PIO_TYPE_TEXTS] = " TEXT"};
+        [PIO_SETTING_INTEGER] = " N",    [PIO_SETTING_NUMBER] = " X",  [PIO_SETTING_BYTES] = " N[K|M|G]",
+        [PIO_SETTING_SWITCH] = "[=off]", [PIO_SETTING_CHOICE] = " T",  [PIO_SETTING_CHOICES] = " T",
+        [PIO_SETTING_TEXT] = " TEXT",    [PIO_SETTING_TEXTS] = " TEXT"};
     char head[80], variable[64];
     const int n = snprintf(head, sizeof head, "--%s%s", key->name, values[key->type]);
     for (int i = 2; i < n && head[i] != ' ' && head[i] != '['; i++)

@@ -52,6 +52,7 @@ typedef struct pio_options {
 
 /* A plugin of that model. *out is NULL on failure (PIO_OUT_OF_MEMORY). */
 PIO_API pio_status pio_create_qwen3_4b_instruct_2507_plugin(pio_plugin **out, pio_error *error);
+PIO_API pio_status pio_create_qwen3_coder_30b_plugin(pio_plugin **out, pio_error *error);
 PIO_API pio_status pio_create_qwen3_vl_2b_instruct_plugin(pio_plugin **out, pio_error *error);
 
 /* Reads settings, before or after pio_plugin_initialize and before pio_plugin_load_model: a JSON object in a file, or
@@ -90,12 +91,20 @@ PIO_API const char *pio_plugin_settings(pio_plugin *plugin);
 /* What a piece of an answer is part of. */
 typedef enum pio_delta {
     PIO_DELTA_TEXT,
+    PIO_DELTA_REASONING,
+    PIO_DELTA_CALL_ID,        /* a tool call begins: its id, whole */
+    PIO_DELTA_CALL_NAME,      /* then its name, whole */
+    PIO_DELTA_CALL_ARGUMENTS, /* then pieces of its arguments: together a JSON object */
 } pio_delta;
 
 /* Told pieces of the answer as they come, in whole UTF-8 characters: `bytes` of `text`, which live for the call and
- * have no NUL behind them. `call` is 0. Returns false to stop, which is no failure: the result holds what was said so
- * far. Called from the thread that asked for the answer; it must not call the plugin, but for pio_plugin_cancel. */
+ * have no NUL behind them. `call` numbers the answer's tool calls from 0; it is 0 for text and reasoning. Returns false
+ * to stop, which is no failure: the result holds what was said so far. Called from the thread that asked for the
+ * answer; it must not call the plugin, but for pio_plugin_cancel. */
 typedef bool (*pio_on_delta)(void *user, pio_delta delta, int32_t call, const char *text, size_t bytes);
+
+/* Answers through the chat template are taken apart: reasoning and, where tools are offered, calls of them are not in
+ * the text. An answer that ends within a call has the call completed. */
 
 /* One user turn through the chat template. `input` has the key "text", for a model with eyes "image" too, as often as
  * there are pictures (a path, a file:// or data: URL, or base64), and keys of answers. *out is NULL on failure. */
@@ -107,7 +116,8 @@ PIO_API pio_status pio_plugin_generate_text(pio_plugin *plugin, const char *prom
                                             pio_on_delta on_delta, void *user, pio_result **out);
 
 /* The next message of a conversation: a JSON list of {"role": ..., "content": ...}, or an object with it as "messages",
- * "tools" as in OpenAI's interface, and further variables of the chat template. */
+ * "tools" as in OpenAI's interface (a list of {"type": "function", "function": {"name", "description", "parameters"}}),
+ * and further variables of the chat template. What a message's "tool_calls" have as "arguments" may be a JSON text. */
 PIO_API pio_status pio_plugin_chat_completion(pio_plugin *plugin, const char *messages, const pio_options *settings,
                                               pio_on_delta on_delta, void *user, pio_result **out);
 
@@ -117,9 +127,15 @@ PIO_API void pio_plugin_cancel(pio_plugin *plugin);
 
 /* ---- results; none of these fails ---- */
 
-PIO_API const char *pio_result_text(const pio_result *result);   /* NUL-terminated; may hold NULs of its own */
-PIO_API size_t pio_result_text_bytes(const pio_result *result);  /* without the one at the end */
-PIO_API const char *pio_result_finish(const pio_result *result); /* "stop", "length" or "cancelled" */
+PIO_API const char *pio_result_text(const pio_result *result);      /* NUL-terminated; may hold NULs of its own */
+PIO_API size_t pio_result_text_bytes(const pio_result *result);     /* without the one at the end */
+PIO_API const char *pio_result_reasoning(const pio_result *result); /* what came before the answer; "": nothing */
+PIO_API size_t pio_result_reasoning_bytes(const pio_result *result);
+PIO_API int32_t pio_result_n_calls(const pio_result *result); /* of tools; the next three take 0 .. n_calls - 1 */
+PIO_API const char *pio_result_call_id(const pio_result *result, int32_t call);
+PIO_API const char *pio_result_call_name(const pio_result *result, int32_t call);
+PIO_API const char *pio_result_call_arguments(const pio_result *result, int32_t call); /* JSON, an object */
+PIO_API const char *pio_result_finish(const pio_result *result); /* "stop", "tool_calls", "length" or "cancelled" */
 PIO_API int32_t pio_result_prompt_tokens(const pio_result *result);
 PIO_API int32_t pio_result_cached_tokens(const pio_result *result); /* of the prompt, found in the KV cache */
 PIO_API int32_t pio_result_answer_tokens(const pio_result *result); /* the end token not counted */

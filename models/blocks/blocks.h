@@ -100,7 +100,7 @@ typedef struct pio_vit {
     int32_t hidden_size, n_heads, n_layers, width; /* width: of the feed-forward */
     int32_t patch_values, merge, table_rows;
     int32_t out_size;                       /* of a merged row: the text model's hidden size */
-    int32_t n_taps, taps[PIO_VIT_MAX_TAPS]; /* layers whose output is merged too, for DeepStack */
+    int32_t n_taps, taps[PIO_VIT_MAX_TAPS]; /* layers whose output is merged too, for DeepStack; no two equal */
 } pio_vit;
 
 /* Graph `vision`: patches of one or more pictures, state "patches" [PATCHES, patch_values], to picture rows, state

@@ -122,6 +122,7 @@ void pio_vit_graph(pio_spec *spec, const pio_vit *c, const char *prefix) {
     t.cache = pio_patch_cache_add(spec, c->n_heads, c->hidden_size / c->n_heads);
     t.rope = rope_table(spec, c->hidden_size / c->n_heads);
     pio_tensor x = embed(&t, patches); /* [P, hidden] */
+    int32_t n_tapped = 0;              /* rows for DeepStack go by layer, their mergers by the config's list */
     for (int32_t layer = 0; layer < c->n_layers; layer++) {
         char block[40], tap[32];
         snprintf(block, sizeof block, "blocks.%d", layer);
@@ -133,7 +134,7 @@ void pio_vit_graph(pio_spec *spec, const pio_vit *c, const char *prefix) {
         for (int32_t i = 0; i < c->n_taps; i++) {
             if (c->taps[i] != layer) continue;
             snprintf(block, sizeof block, "deepstack_merger_list.%d", i);
-            merge(&t, block, x, true, 1 + i);
+            merge(&t, block, x, true, ++n_tapped);
         }
     }
     spec->layer = -1;

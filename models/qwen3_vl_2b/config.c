@@ -80,7 +80,13 @@ static pio_status read_vision(const pio_json_object *in, pio_qwen3_vl_config *c,
     if (status) return status;
     v->patch_values = channels * temporal * patch * patch;
     v->n_taps = (int32_t)n_taps;
-    for (size_t i = 0; i < n_taps; i++) v->taps[i] = (int32_t)taps[i];
+    for (size_t i = 0; i < n_taps; i++) {
+        v->taps[i] = (int32_t)taps[i];
+        for (size_t k = 0; k < i; k++)
+            if (taps[k] == taps[i])
+                return pio_fail(error, PIO_CORRUPT, "'%s': %sdeepstack_visual_indexes names layer %d twice", in->file,
+                                in->prefix, v->taps[i]);
+    }
     return check_vision(in, c, error);
 }
 

@@ -26,7 +26,7 @@ from .errors import (
     UnsupportedError,
 )
 from .library import version
-from .plugin import Delta, Plugin, Result, Stream
+from .plugin import Delta, Plugin, Result, Stream, ToolCall
 
 __all__ = [
     "BundledModelWarning",
@@ -44,6 +44,7 @@ __all__ = [
     "Plugin",
     "Result",
     "Stream",
+    "ToolCall",
     "UnsupportedError",
     "version",
 ]

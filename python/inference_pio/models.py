@@ -9,5 +9,9 @@ def create_qwen3_4b_instruct_2507_plugin() -> Plugin:
     return Plugin("qwen3_4b_instruct_2507")
 
 
+def create_qwen3_coder_30b_plugin() -> Plugin:
+    return Plugin("qwen3_coder_30b")
+
+
 def create_qwen3_vl_2b_instruct_plugin() -> Plugin:
     return Plugin("qwen3_vl_2b_instruct")

@@ -18,15 +18,29 @@ from .errors import BundledModelWarning, InvalidArgumentError, PioError, error_o
 
 Value = Union[str, int, float, bool, Sequence[str], "os.PathLike[str]"]
 Message = Mapping[str, Any]
-_KINDS = ("text",)
+_KINDS = ("text", "reasoning", "call_id", "call_name", "call_arguments")
 
 
 @dataclasses.dataclass(frozen=True)
 class Delta:
     """A piece of an answer as it comes."""
 
-    kind: str  # "text"
+    kind: str  # "text", "reasoning", "call_id", "call_name" or "call_arguments"
     text: str
+    call: int = 0  # which of the answer's tool calls
+
+
+@dataclasses.dataclass(frozen=True)
+class ToolCall:
+    """A tool that the model wants to be called."""
+
+    id: str
+    name: str
+    arguments_json: str
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        return json.loads(self.arguments_json)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,7 +48,9 @@ class Result:
     """An answer."""
 
     text: str
-    finish: str  # "stop", "length" or "cancelled"
+    reasoning: str  # what came before the answer
+    tool_calls: tuple[ToolCall, ...]
+    finish: str  # "stop", "tool_calls", "length" or "cancelled"
     prompt_tokens: int
     cached_tokens: int  # of the prompt, found in the KV cache
     answer_tokens: int
@@ -71,8 +87,19 @@ def _options(pairs: Sequence[tuple[str, Value]]) -> library.Options:
 def _result(lib: ctypes.CDLL, handle: ctypes.c_void_p) -> Result:
     try:
         text = ctypes.string_at(lib.pio_result_text(handle), lib.pio_result_text_bytes(handle))
+        reasoning = ctypes.string_at(lib.pio_result_reasoning(handle), lib.pio_result_reasoning_bytes(handle))
+        calls = [
+            ToolCall(
+                id=lib.pio_result_call_id(handle, i).decode(),
+                name=lib.pio_result_call_name(handle, i).decode(),
+                arguments_json=lib.pio_result_call_arguments(handle, i).decode(),
+            )
+            for i in range(lib.pio_result_n_calls(handle))
+        ]
         return Result(
             text=text.decode(),
+            reasoning=reasoning.decode(),
+            tool_calls=tuple(calls),
             finish=lib.pio_result_finish(handle).decode(),
             prompt_tokens=lib.pio_result_prompt_tokens(handle),
             cached_tokens=lib.pio_result_cached_tokens(handle),
@@ -97,9 +124,9 @@ class _Work:
         self.thread.start()
 
     def _run(self, call: Callable[..., int], arguments: tuple[Any, ...], quiet: bool) -> None:
-        def on_delta(_user: int, kind: int, _call: int, text: int, n_bytes: int) -> bool:
+        def on_delta(_user: int, kind: int, call_number: int, text: int, n_bytes: int) -> bool:
             if not quiet and not self.stopped:
-                self.deltas.put(Delta(_KINDS[kind], ctypes.string_at(text, n_bytes).decode()))
+                self.deltas.put(Delta(_KINDS[kind], ctypes.string_at(text, n_bytes).decode(), call_number))
             return not self.stopped
 
         try:

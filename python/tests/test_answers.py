@@ -1,6 +1,7 @@
 """Answers: turns, conversations, raw text, streams, and ending them."""
 
 import gc
+import json
 import os
 import signal
 import subprocess
@@ -10,6 +11,7 @@ import threading
 import time
 
 import inference_pio
+import inference_pio.models
 import pytest
 from conftest import ROOT
 
@@ -130,6 +132,53 @@ def test_cleanup_ends_a_stream():
     next(stream)
     plugin.cleanup()
     assert stream.result.answer_tokens < 900
+
+
+@pytest.fixture(scope="module")
+def caller(tmp_path_factory):
+    """A plugin whose model says a call, and thinks, where the tiny one says "Your"."""
+    folder = tmp_path_factory.mktemp("caller")
+    tiny = ROOT / "assets" / "tiny" / "qwen3_4b_instruct_2507"
+    for file in tiny.iterdir():
+        (folder / file.name).symlink_to(file)
+    tokenizer = json.loads((tiny / "tokenizer.json").read_text())
+    model = tokenizer["model"]
+    model["merges"] = [m for m in model["merges"] if "".join(m) != "Your"]
+    said = '<think>Hm.</think>OK<tool_call>{"name":"now","arguments":{"zone":"UTC"}}</tool_call>Your'
+    model["vocab"][said] = model["vocab"].pop("Your")
+    (folder / "tokenizer.json").unlink()
+    (folder / "tokenizer.json").write_text(json.dumps(tokenizer))
+    with inference_pio.models.create_qwen3_4b_instruct_2507_plugin() as made:
+        yield made.initialize(threads=2).load_model(folder)
+
+
+ADA = [
+    {"role": "user", "content": "My name is Ada."},
+    {"role": "assistant", "content": "Nice to meet you, Ada!"},
+    {"role": "user", "content": "What is my name?"},
+]
+TOOLS = [{"type": "function", "function": {"name": "now", "parameters": {"type": "object", "properties": {}}}}]
+
+
+def test_tool_calls_and_reasoning(caller):
+    result = caller.chat_completion(ADA, tools=TOOLS)
+    assert result.reasoning == "Hm."
+    assert result.text == "OKYour name is Ada."
+    assert result.finish == "tool_calls"
+    (call,) = result.tool_calls
+    assert call.name == "now" and call.arguments == {"zone": "UTC"} and call.id.startswith("call_0_")
+    deltas = list(caller.chat_completion(ADA, tools=TOOLS, stream=True))
+    joined = {kind: "".join(d.text for d in deltas if d.kind == kind) for kind in {d.kind for d in deltas}}
+    assert joined.pop("call_id").startswith("call_0_")
+    assert joined == {
+        "text": result.text,
+        "reasoning": "Hm.",
+        "call_name": "now",
+        "call_arguments": call.arguments_json,
+    }
+    assert caller.chat_completion(ADA).tool_calls == ()
+    with pytest.raises(ValueError, match="no name"):
+        caller.chat_completion(ADA, tools=[{}])
 
 
 INTERRUPTED = """

@@ -16,25 +16,25 @@
 /* A valid value for a key as text, other than its default. */
 static const char *some_value(const pio_key_info *key, char *text, size_t bytes) {
     switch (key->type) {
-    case PIO_TYPE_INTEGER:
-    case PIO_TYPE_BYTES:
+    case PIO_SETTING_INTEGER:
+    case PIO_SETTING_BYTES:
         snprintf(text, bytes, "%.0f", key->least + (key->least > 0 ? key->least : 3));
         break;
-    case PIO_TYPE_NUMBER:
+    case PIO_SETTING_NUMBER:
         snprintf(text, bytes, "%g", key->least + (key->most - key->least) * 0.375);
         break;
-    case PIO_TYPE_SWITCH:
+    case PIO_SETTING_SWITCH:
         snprintf(text, bytes, "%s", strcmp(key->otherwise, "on") ? "on" : "off");
         break;
-    case PIO_TYPE_CHOICE:
-    case PIO_TYPE_CHOICES: { /* the last one */
+    case PIO_SETTING_CHOICE:
+    case PIO_SETTING_CHOICES: { /* the last one */
         const char *last = strstr(key->choices, " or ");
         assert_non_null(last);
         snprintf(text, bytes, "%s", last + 4);
         break;
     }
-    case PIO_TYPE_TEXT:
-    case PIO_TYPE_TEXTS:
+    case PIO_SETTING_TEXT:
+    case PIO_SETTING_TEXTS:
         snprintf(text, bytes, "3=1.5");
         break;
     }
@@ -307,31 +307,31 @@ static void a_system_message_is_added_where_there_is_none(void **state) {
 
 static void range_of(const pio_key_info *key, char *text, size_t bytes) {
     switch (key->type) {
-    case PIO_TYPE_INTEGER:
+    case PIO_SETTING_INTEGER:
         if (key->most > 9e18)
             snprintf(text, bytes, "whole number from %.0f", key->least);
         else
             snprintf(text, bytes, "whole number, %.0f to %.0f", key->least, key->most);
         break;
-    case PIO_TYPE_NUMBER:
+    case PIO_SETTING_NUMBER:
         snprintf(text, bytes, "number, %g to %g", key->least, key->most);
         break;
-    case PIO_TYPE_BYTES:
+    case PIO_SETTING_BYTES:
         snprintf(text, bytes, "bytes, with K, M or G");
         break;
-    case PIO_TYPE_SWITCH:
+    case PIO_SETTING_SWITCH:
         snprintf(text, bytes, "on or off");
         break;
-    case PIO_TYPE_CHOICE:
+    case PIO_SETTING_CHOICE:
         snprintf(text, bytes, "%s", key->choices);
         break;
-    case PIO_TYPE_CHOICES:
+    case PIO_SETTING_CHOICES:
         snprintf(text, bytes, "list of %s", key->choices);
         break;
-    case PIO_TYPE_TEXT:
+    case PIO_SETTING_TEXT:
         snprintf(text, bytes, "text");
         break;
-    case PIO_TYPE_TEXTS:
+    case PIO_SETTING_TEXTS:
         snprintf(text, bytes, "list of texts, at most %.0f", key->most);
         break;
     }

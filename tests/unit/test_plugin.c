@@ -24,6 +24,7 @@ static const struct {
     pio_status (*create)(pio_plugin **out, pio_error *error);
 } creates[] = {
     {"qwen3_4b_instruct_2507", "qwen3_4b_instruct_2507", pio_create_qwen3_4b_instruct_2507_plugin},
+    {"qwen3_coder_30b", "qwen3_coder_30b", pio_create_qwen3_coder_30b_plugin},
     {"qwen3_vl_2b", "qwen3_vl_2b_instruct", pio_create_qwen3_vl_2b_instruct_plugin},
 };
 
@@ -281,6 +282,145 @@ static void texts_turns_and_conversations_agree(void **state) {
     pio_plugin_cleanup(p);
 }
 
+/* ---- answers taken apart ---- */
+
+/* A copy of the tiny checkpoint whose token "Your" says `instead`, and whose template ends with `opening`. */
+static char *make_speaker_of(const char *instead, const char *opening) {
+    static const char *const files[] = {"config.json", "generation_config.json", "model.safetensors",
+                                        "tokenizer_config.json"};
+    char *directory = temp_dir_make(), path[512];
+    for (size_t i = 0; i < PIO_COUNT(files); i++) {
+        snprintf(path, sizeof path, TINY "/%s", files[i]);
+        assert_int_equal(symlink(path, temp_dir_path(directory, files[i])), 0);
+    }
+    json_t *tokenizer = json_load_file(TINY "/tokenizer.json", 0, NULL), *merge;
+    json_t *model = json_object_get(tokenizer, "model"), *vocab = json_object_get(model, "vocab");
+    json_t *merges = json_object_get(model, "merges"), *id = json_incref(json_object_get(vocab, "Your"));
+    size_t i;
+    json_array_foreach(merges, i, merge) {
+        char whole[64];
+        snprintf(whole, sizeof whole, "%s%s", json_string_value(json_array_get(merge, 0)),
+                 json_string_value(json_array_get(merge, 1)));
+        if (!strcmp(whole, "Your")) json_array_remove(merges, i--);
+    }
+    json_object_del(vocab, "Your");
+    json_object_set_new(vocab, instead, id);
+    assert_int_equal(json_dump_file(tokenizer, temp_dir_path(directory, "tokenizer.json"), 0), 0);
+    json_decref(tokenizer);
+    char template[1024];
+    const int n =
+        snprintf(template, sizeof template,
+                 "{%% for m in messages %%}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{%% endfor %%}"
+                 "{%% for m in messages %%}{%% for c in m.tool_calls or [] %%}{{ c.function.arguments.a }}"
+                 "{%% endfor %%}{%% endfor %%}<|im_start|>assistant{{ '\\n' }}%s",
+                 opening);
+    temp_dir_write(directory, "chat_template.jinja", template, (size_t)n);
+    return directory;
+}
+
+#define ADA                                                                                                            \
+    "{\"role\": \"user\", \"content\": \"My name is Ada.\"}, {\"role\": \"assistant\", \"content\": \"Nice to meet "   \
+    "you, Ada!\"}, {\"role\": \"user\", \"content\": \"What is my name?\"}"
+#define NOW "{\"type\": \"function\", \"function\": {\"name\": \"now\", \"parameters\": {\"type\": \"object\"}}}"
+
+typedef struct told {
+    char log[2048];
+    int stop_at;
+} told;
+
+static bool log_delta(void *user, pio_delta delta, int32_t call, const char *text, size_t bytes) {
+    static const char *const names[] = {"text", "reasoning", "id", "name", "arguments"};
+    told *t = user;
+    const size_t used = strlen(t->log);
+    assert_true(used + bytes + 32 < sizeof t->log);
+    snprintf(t->log + used, sizeof t->log - used, "%s%d[%.*s]", names[delta], (int)call, (int)bytes, text);
+    return (int)delta != t->stop_at;
+}
+
+static void calls_are_taken_out_of_the_text(void **state) {
+    (void)state;
+    char *directory = make_speaker_of("Well.<tool_call>{\"name\":\"now\",\"arguments\":{\"a\":[1]}}</tool_call>", "");
+    pio_plugin *p = create();
+    pio_result *result;
+    told t = {.stop_at = -1}, cut = {.stop_at = PIO_DELTA_CALL_NAME};
+    good(p, pio_plugin_initialize(p, NULL));
+    good(p, pio_plugin_load_model(p, directory));
+    good(p, pio_plugin_chat_completion(p, "{\"messages\": [" ADA "], \"tools\": [" NOW "]}", NULL, log_delta, &t,
+                                       &result));
+    assert_string_equal(pio_result_text(result), "Well. name is Ada.");
+    assert_string_equal(pio_result_finish(result), "tool_calls");
+    assert_int_equal(pio_result_n_calls(result), 1);
+    assert_string_equal(pio_result_call_name(result, 0), "now");
+    assert_string_equal(pio_result_call_arguments(result, 0), "{\"a\": [1]}");
+    assert_int_equal(strncmp(pio_result_call_id(result, 0), "call_0_", 7), 0);
+    assert_string_equal(pio_result_call_name(result, 1), "");
+    assert_string_equal(pio_result_call_arguments(result, -1), "{}");
+    assert_string_equal(pio_result_reasoning(result), "");
+    assert_non_null(strstr(t.log, "text0[Well.]id0[call_0_"));
+    assert_non_null(strstr(t.log, "]name0[now]arguments0[{\"a\": [1]}]text0[ name]"));
+    pio_result_free(result);
+    good(p, pio_plugin_chat_completion(p, "{\"messages\": [" ADA "], \"tools\": [" NOW "]}", NULL, log_delta, &cut,
+                                       &result));
+    assert_int_equal(pio_result_n_calls(result), 1);
+    assert_null(strstr(cut.log, "arguments"));
+    pio_result_free(result);
+    /* Without tools it is text. */
+    good(p, pio_plugin_chat_completion(p, "[" ADA "]", NULL, NULL, NULL, &result));
+    assert_non_null(strstr(pio_result_text(result), "<tool_call>"));
+    assert_int_equal(pio_result_n_calls(result), 0);
+    assert_string_equal(pio_result_finish(result), "stop");
+    pio_result_free(result);
+    refused(p, pio_plugin_chat_completion(p, "{\"messages\": [" ADA "], \"tools\": [{}]}", NULL, NULL, NULL, &result),
+            PIO_INVALID_ARGUMENT, "tools", "no name");
+    pio_plugin_cleanup(p);
+    temp_dir_remove(directory);
+}
+
+static void reasoning_is_taken_out_of_the_text(void **state) {
+    (void)state;
+    char *directory = make_speaker_of("<think>Hm.</think>Your", "");
+    pio_plugin *p = create();
+    pio_result *result;
+    told t = {.stop_at = -1};
+    good(p, pio_plugin_initialize(p, NULL));
+    good(p, pio_plugin_load_model(p, directory));
+    good(p, pio_plugin_chat_completion(p, "[" ADA "]", NULL, log_delta, &t, &result));
+    assert_string_equal(pio_result_reasoning(result), "Hm.");
+    assert_int_equal(pio_result_reasoning_bytes(result), 3);
+    assert_string_equal(pio_result_text(result), "Your name is Ada.");
+    assert_int_equal(strncmp(t.log, "reasoning0[Hm.]text0[Your", 25), 0);
+    pio_result_free(result);
+    pio_plugin_cleanup(p);
+    temp_dir_remove(directory);
+}
+
+/* OpenAI's interface has arguments as text; templates want an object. */
+static void arguments_of_earlier_calls_are_read(void **state) {
+    (void)state;
+    char *directory = make_speaker_of("Your", "");
+    pio_plugin *p = create();
+    pio_result *with, *without;
+    good(p, pio_plugin_initialize(p, NULL));
+    good(p, pio_plugin_load_model(p, directory));
+    good(p, pio_plugin_chat_completion(p,
+                                       "[{\"role\": \"assistant\", \"content\": \"\", \"tool_calls\": [{\"function\":"
+                                       "{\"name\": \"now\", \"arguments\": \"{\\\"a\\\": \\\"x y z\\\"}\"}}]}]",
+                                       OPTIONS({"max_tokens", "1"}), NULL, NULL, &with));
+    good(p, pio_plugin_chat_completion(p, "[{\"role\": \"assistant\", \"content\": \"\"}]",
+                                       OPTIONS({"max_tokens", "1"}), NULL, NULL, &without));
+    assert_true(pio_result_prompt_tokens(with) > pio_result_prompt_tokens(without));
+    pio_result_free(with);
+    pio_result_free(without);
+    refused(p,
+            pio_plugin_chat_completion(p,
+                                       "[{\"role\": \"assistant\", \"tool_calls\": [{\"function\": {\"name\":"
+                                       "\"now\", \"arguments\": \"[\"}}]}]",
+                                       NULL, NULL, NULL, &with),
+            PIO_INVALID_ARGUMENT, "tool call 0", "message 0");
+    pio_plugin_cleanup(p);
+    temp_dir_remove(directory);
+}
+
 static void settings_of_one_answer_are_its_own(void **state) {
     (void)state;
     pio_plugin *p = loaded();
@@ -378,6 +518,9 @@ int main(void) {
         cmocka_unit_test(models_are_found_or_refused),
         cmocka_unit_test(streams_are_the_answer),
         cmocka_unit_test(texts_turns_and_conversations_agree),
+        cmocka_unit_test(calls_are_taken_out_of_the_text),
+        cmocka_unit_test(reasoning_is_taken_out_of_the_text),
+        cmocka_unit_test(arguments_of_earlier_calls_are_read),
         cmocka_unit_test(settings_of_one_answer_are_its_own),
         cmocka_unit_test(wrong_input_is_a_sentence),
         cmocka_unit_test(cancelled_from_another_thread),
