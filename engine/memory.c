@@ -161,6 +161,7 @@ static void destroy_all(pio_buffer **buffers, int32_t n) {
 
 void pio_model_release(pio_model *model) {
     pio_step_destroy(model);
+    pio_vision_release(model);
     destroy_all(model->weights, model->spec.n_weights);
     destroy_all(model->caches, model->spec.n_caches);
     destroy_all(model->state_buffers, model->spec.n_states);

@@ -53,7 +53,8 @@ typedef struct pio_model {
     pio_queue *queue;
     pio_buffer **weights, **caches, **state_buffers; /* one a weight, cache, state of the spec */
     pio_buffer *arena, *step;
-    pio_addr *addresses; /* of weights, caches and states, in this order */
+    pio_buffer *picture_upload, *picture_workspace; /* of the last run of the vision graph; NULL before the first */
+    pio_addr *addresses;                            /* of weights, caches and states, in this order */
     uint64_t *cache_bytes;
     pio_memory memory;               /* what lists were recorded with */
     struct pio_step_host *step_host; /* the step block as the host fills it */

@@ -214,22 +214,34 @@ static pio_status record(run *r, pio_error *error) {
     return status;
 }
 
+/* Makes *buffer as large as wanted, unless it is. */
+static pio_status grow(pio_model *model, pio_buffer **buffer, uint64_t bytes, uint32_t usage, const char *name,
+                       pio_error *error) {
+    if (*buffer && (*buffer)->bytes >= bytes) return PIO_OK;
+    pio_buffer_destroy(*buffer);
+    *buffer = NULL;
+    return pio_buffer_create(model->chosen.device, bytes, usage, name, buffer, error);
+}
+
 static pio_status allocate(run *r, pio_error *error) {
-    const struct {
-        pio_buffer **buffer;
-        uint64_t bytes;
-        uint32_t usage;
-        const char *name;
-    } wanted[] = {
-        {&r->upload, r->at.upload_bytes, PIO_BUFFER_UPLOAD, "the patches of a picture"},
-        {&r->workspace, r->at.workspace_bytes, PIO_BUFFER_DEVICE, "the workspace of a picture"},
-        {&r->rows, r->at.rows_bytes, PIO_BUFFER_READBACK, "the rows of a picture"},
-    };
-    pio_status status = PIO_OK;
-    for (size_t i = 0; i < PIO_COUNT(wanted) && !status; i++)
-        status = pio_buffer_create(r->model->chosen.device, wanted[i].bytes, wanted[i].usage, wanted[i].name,
-                                   wanted[i].buffer, error);
+    pio_model *model = r->model;
+    pio_status status =
+        grow(model, &model->picture_upload, r->at.upload_bytes, PIO_BUFFER_UPLOAD, "the patches of a picture", error);
+    if (!status)
+        status = grow(model, &model->picture_workspace, r->at.workspace_bytes, PIO_BUFFER_DEVICE,
+                      "the workspace of a picture", error);
+    if (!status)
+        status = pio_buffer_create(model->chosen.device, r->at.rows_bytes, PIO_BUFFER_READBACK, "the rows of a picture",
+                                   &r->rows, error);
+    r->upload = model->picture_upload;
+    r->workspace = model->picture_workspace;
     return status;
+}
+
+void pio_vision_release(pio_model *model) {
+    pio_buffer_destroy(model->picture_upload);
+    pio_buffer_destroy(model->picture_workspace);
+    model->picture_upload = model->picture_workspace = NULL;
 }
 
 static pio_status see(run *r, int32_t n, pio_error *error) {
@@ -257,8 +269,7 @@ pio_status pio_vision_run(pio_model *model, const pio_picture *const *pictures, 
     pio_status status = see(&r, n, error);
     pio_list_destroy(r.list);
     pio_plan_free(&r.plan);
-    pio_buffer_destroy(r.upload);
-    pio_buffer_destroy(r.workspace);
+    if (r.at.n_patches > PIO_VISION_PATCHES) pio_vision_release(model);
     if (status) pio_buffer_destroy(r.rows);
     *rows = status ? NULL : r.rows;
     free(r.addresses);

@@ -1,5 +1,5 @@
-/* The vision graph: pictures in, picture rows on the device out. A run takes the memory that its patches need,
- * attention included a number of bytes for each patch, and gives it back; its list is recorded for these pictures
+/* The vision graph: pictures in, picture rows on the device out. A run takes a number of bytes for each patch; what the
+ * memory plan counts is kept for the next run, what is more is given back. Its list is recorded for these pictures
  * alone, which takes far less time than running it. */
 #ifndef PIO_ENGINE_VISION_H
 #define PIO_ENGINE_VISION_H
@@ -28,5 +28,8 @@ pio_status pio_vision_check(const pio_model *model, const pio_picture *picture, 
  * float32 rows [tokens, state "pictures"], picture after picture. PIO_OUT_OF_MEMORY: they are too large. */
 pio_status pio_vision_run(pio_model *model, const pio_picture *const *pictures, int32_t n, pio_buffer **rows,
                           pio_error *error);
+
+/* Gives back what runs have kept. */
+void pio_vision_release(pio_model *model);
 
 #endif

@@ -75,10 +75,9 @@ static int run_tests(const cli_options *options, pio_model *model, pio_error *er
     pio_ceilings ceilings = {0}, of_vision = {0};
     measured results[PIO_COUNT(tests)];
     for (int i = 0; i < n_tests; i++) {
-        const bool vision = !strcmp(tests[i].name, "vision");
-        results[i].ceilings = vision ? &of_vision : &ceilings;
-        if (run_test(model, vision ? PIO_DTYPE_BF16 : model->options.weights, &tests[i], &results[i], error))
-            return cli_refuse(error);
+        const pio_dtype weights = strcmp(tests[i].name, "vision") ? model->options.weights : PIO_DTYPE_BF16;
+        results[i].ceilings = weights == model->options.weights ? &ceilings : &of_vision;
+        if (run_test(model, weights, &tests[i], &results[i], error)) return cli_refuse(error);
     }
     if (options->json) return cli_print_json(as_json(model, &ceilings, results, n_tests));
     print_text(&ceilings, results, n_tests);
