@@ -25,6 +25,7 @@ static pio_status create(const char *name, const char *model, pio_plugin **out, 
     pio_status pio_create_##name##_plugin(pio_plugin **out, pio_error *error) {                                        \
         return create(#name, #model, out, error);                                                                      \
     }
+PIO_CREATE(glm_4_7_flash, glm_4_7_flash)
 PIO_CREATE(qwen3_4b_instruct_2507, qwen3_4b_instruct_2507)
 PIO_CREATE(qwen3_coder_30b, qwen3_coder_30b)
 PIO_CREATE(qwen3_vl_2b_instruct, qwen3_vl_2b)

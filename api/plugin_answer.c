@@ -11,8 +11,9 @@
 typedef struct listener {
     pio_on_delta on_delta;
     void *user;
-    const pio_chat_form *form; /* NULL: the answer is not taken apart */
+    bool is_chat; /* the answer is taken apart */
     const json_t *tools;
+    bool hides_reasoning;
 } listener;
 
 static bool tell(const listener *l, pio_delta delta, int32_t call, const char *text) {
@@ -25,7 +26,7 @@ static bool on_event(void *user, const pio_answer_event *event) {
     case PIO_ANSWER_TEXT:
         return l->on_delta(l->user, PIO_DELTA_TEXT, 0, event->bytes, event->n_bytes);
     case PIO_ANSWER_REASONING:
-        return l->on_delta(l->user, PIO_DELTA_REASONING, 0, event->bytes, event->n_bytes);
+        return l->hides_reasoning || l->on_delta(l->user, PIO_DELTA_REASONING, 0, event->bytes, event->n_bytes);
     case PIO_ANSWER_CALL:
         return tell(l, PIO_DELTA_CALL_ID, event->index, event->id) &&
                tell(l, PIO_DELTA_CALL_NAME, event->index, event->name);
@@ -86,17 +87,23 @@ static pio_status take_result(pio_answer *answer, pio_result **out, pio_error *e
 static pio_status answer(pio_plugin *plugin, const pio_prompt *prompt, const pio_config *config, const listener *to,
                          pio_result **out) {
     pio_answer_settings settings;
+    pio_chat_form form;
+    listener told = *to;
     pio_config_answer(config, &settings);
+    told.hides_reasoning = settings.hides_reasoning;
     pio_answer made = {.sampling = settings.sampling,
                        .max_tokens = settings.max_tokens,
                        .stops = settings.stops,
                        .n_stops = settings.n_stops,
-                       .form = to->form,
+                       .form = to->is_chat && pio_config_form(config, plugin->family, &form) ? &form : NULL,
+                       .thinking_budget = settings.thinking_budget,
+                       .inline_reasoning = settings.inline_reasoning,
                        .tools = to->tools,
                        .on_event = to->on_delta ? on_event : NULL,
-                       .user = (void *)to};
+                       .user = &told};
     pio_prompt_show(prompt, &made);
     pio_status status = pio_speaker_run(plugin->speaker, &prompt->ids, &made, 1, is_cancelled, plugin, &plugin->error);
+    if (settings.hides_reasoning) made.parts.reasoning.n_bytes = 0;
     if (!status) status = take_result(&made, out, &plugin->error);
     pio_answer_free(&made);
     return status;
@@ -196,7 +203,7 @@ pio_status pio_plugin_chat_completion(pio_plugin *plugin, const char *messages, 
             json_decref(input);
             input = NULL;
         }
-        const listener to = {on_delta, user, plugin->family->chat_form, tools};
+        const listener to = {on_delta, user, true, tools, false};
         status = answer_chat(plugin, input, &config, &to, out);
     }
     json_decref(root);
@@ -246,7 +253,7 @@ pio_status pio_plugin_infer(pio_plugin *plugin, const pio_options *input, pio_re
     if (!status) {
         json_t *messages = json_pack("[{s:s, s:O}]", "role", "user", "content", content);
         status = answer_chat(plugin, messages ? pio_config_chat(&config, messages) : NULL, &config,
-                             &(listener){.form = plugin->family->chat_form}, out);
+                             &(listener){.is_chat = true}, out);
         json_decref(messages);
     }
     json_decref(content);
@@ -257,14 +264,19 @@ pio_status pio_plugin_infer(pio_plugin *plugin, const pio_options *input, pio_re
 pio_status pio_plugin_generate_text(pio_plugin *plugin, const char *prompt, const pio_options *settings,
                                     pio_on_delta on_delta, void *user, pio_result **out) {
     pio_prompt whole = {0};
+    pio_text text = {0};
     pio_config config = {0};
     pio_status status = begin(plugin, out);
     if (!status) status = check_utf8("the prompt", prompt, &plugin->error);
     if (!status) status = pio_plugin_call_config(plugin, settings, NULL, &config);
     if (!status)
-        status = pio_tokenizer_encode(plugin->speaker->tokenizer, prompt, strlen(prompt), &whole.ids, &plugin->error);
+        if (!pio_config_completion(&config, prompt, &text))
+            status = pio_fail_memory(&plugin->error, "the prompt", strlen(prompt));
+    if (!status)
+        status = pio_tokenizer_encode(plugin->speaker->tokenizer, text.bytes, text.n_bytes, &whole.ids, &plugin->error);
     if (!status) status = answer(plugin, &whole, &config, &(listener){.on_delta = on_delta, .user = user}, out);
     pio_prompt_free(&whole);
+    pio_text_free(&text);
     pio_config_free(&config);
     return pio_plugin_end(plugin, status);
 }

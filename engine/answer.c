@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "engine/stops.h"
 #include "text/utf8.h"
 
@@ -61,12 +62,16 @@ typedef struct stream {
     size_t n_given;            /* bytes of them that were handed out */
     pio_answer_parser *parser; /* NULL: all is text */
     bool stopped;
+    pio_token_ids ids; /* of the prompt and the answer, while there is a thinking budget */
+    int32_t n_thought; /* tokens of reasoning */
+    bool over;         /* they are all that was allowed */
+    bool in_thought;   /* the text so far ends within reasoning */
     pio_status status;
     pio_error error;
 } stream;
 
-static bool on_event(void *user, const pio_answer_event *event) {
-    stream *s = user;
+/* Gathers what the event says, and tells it. False: nobody wants more, or memory ran out. */
+static bool hear(stream *s, const pio_answer_event *event) {
     const pio_answer *answer = s->answer;
     const bool fits = event->kind == PIO_ANSWER_TEXT ? pio_text_append(&s->answer->text, event->bytes, event->n_bytes)
                                                      : pio_parts_add(&s->answer->parts, event);
@@ -79,6 +84,20 @@ static bool on_event(void *user, const pio_answer_event *event) {
            answer->on_text(answer->user, event->bytes, event->n_bytes);
 }
 
+static bool on_event(void *user, const pio_answer_event *event) {
+    stream *s = user;
+    const bool thought = event->kind == PIO_ANSWER_REASONING;
+    if (!s->answer->inline_reasoning) return hear(s, event);
+    pio_answer_event told = *event;
+    if (thought) told.kind = PIO_ANSWER_TEXT;
+    if (thought == s->in_thought) return hear(s, &told);
+    const pio_chat_form *form = s->answer->form;
+    const char *mark = thought ? form->reasoning_open : form->reasoning_close;
+    s->in_thought = thought;
+    return hear(s, &(pio_answer_event){.kind = PIO_ANSWER_TEXT, .bytes = mark, .n_bytes = strlen(mark)}) &&
+           hear(s, &told);
+}
+
 /* Hands out the characters before `until`. False: nobody wants more. */
 static bool give(stream *s, size_t until) {
     size_t n = until - s->n_given;
@@ -89,6 +108,13 @@ static bool give(stream *s, size_t until) {
     pio_status status = pio_answer_parser_push(s->parser, from, n, &s->error);
     if (status && status != PIO_CANCELLED) s->status = status;
     return !status;
+}
+
+static bool keep_id(stream *s, int32_t id) {
+    int32_t *place = PIO_PUSH(&s->ids, items);
+    if (!place) s->status = pio_fail_memory(&s->error, "the answer's tokens", sizeof id);
+    if (place) *place = id;
+    return place != NULL;
 }
 
 static pio_status open_parser(stream *s, const pio_token_ids *prompt, pio_error *error) {
@@ -104,13 +130,24 @@ static pio_status open_parser(stream *s, const pio_token_ids *prompt, pio_error 
                                                .on_event = on_event,
                                                .user = s};
     if (!status) status = pio_answer_parser_create(&options, &s->parser, error);
+    for (int32_t i = 0; i < prompt->n_items && !status && answer->thinking_budget >= 0; i++)
+        if (!keep_id(s, prompt->items[i])) status = s->status;
+    if (s->status && error) *error = s->error;
     pio_text_free(&tail);
     return status;
+}
+
+/* Counts a token of reasoning. False: it is one too many, or memory ran out. */
+static bool may_think(stream *s, int32_t token) {
+    if (!s->parser || s->answer->thinking_budget < 0 || s->over) return true;
+    if (pio_answer_parser_is_reasoning(s->parser) && s->n_thought++ == s->answer->thinking_budget) s->over = true;
+    return !s->over && keep_id(s, token);
 }
 
 static bool on_token(void *user, int32_t token) {
     stream *s = user;
     size_t bytes, looked_at = s->n_given;
+    if (!may_think(s, token)) return false;
     const char *piece = pio_tokenizer_token_bytes(s->speaker->tokenizer, token, &bytes);
     s->status = pio_utf8_gate_push(&s->gate, piece, bytes, &s->text, &s->error);
     if (s->status) return false;
@@ -118,6 +155,44 @@ static bool on_token(void *user, int32_t token) {
                                  s->answer->n_stops, &s->stopped);
     if (!give(s, looked_at + safe)) s->stopped = true;
     return !s->stopped;
+}
+
+/* Says the end of the reasoning in the model's place, and makes the request for what follows. False: there is no room
+ * for it, or no wish. */
+static bool close_thoughts(stream *s, pio_request *next, pio_error *error) {
+    pio_answer *answer = s->answer;
+    const char *end = answer->form->reasoning_end;
+    const int32_t context = pio_engine_model(s->speaker->engine)->options.context;
+    *next = answer->request;
+    answer->request.n_generated = --next->n_generated; /* the last one was one too many */
+    answer->request.finish = PIO_FINISH_LENGTH;
+    s->status = pio_tokenizer_encode(s->speaker->tokenizer, end, strlen(end), &s->ids, error);
+    if (!s->status && !pio_text_append(&s->text, end, strlen(end)))
+        s->status = pio_fail_memory(error, "the answer", strlen(end));
+    if (s->status || !give(s, s->text.n_bytes)) return false;
+    next->prompt = s->ids.items;
+    next->n_prompt = s->ids.n_items;
+    if (next->max_tokens) next->max_tokens -= next->n_generated;
+    return s->ids.n_items < context && (!answer->max_tokens || next->max_tokens > 0);
+}
+
+/* Answers that have thought enough go on from the end of their reasoning, as from a longer prompt. */
+static pio_status answer_after_thoughts(pio_speaker *speaker, stream *streams, int32_t n, bool (*cancelled)(void *),
+                                        void *user, pio_error *error) {
+    pio_status status = PIO_OK;
+    for (int32_t i = 0; i < n && !status; i++) {
+        stream *s = &streams[i];
+        pio_request next, *const requests[] = {&next}, *first = &s->answer->request;
+        if (!s->over || s->status) continue;
+        const bool goes_on = close_thoughts(s, &next, error);
+        status = s->status;
+        if (!goes_on) continue;
+        status = pio_engine_run(speaker->engine, requests, 1, cancelled, user, error);
+        first->finish = next.finish;
+        first->n_generated += next.n_generated;
+        first->decode_ns += next.prompt_ns + next.decode_ns;
+    }
+    return status;
 }
 
 /* What was held back comes out, also of an answer that a stop string ended; not if a listener ended it. */
@@ -158,10 +233,12 @@ pio_status pio_speaker_run(pio_speaker *speaker, const pio_token_ids *prompts, p
         if (!status) status = open_parser(&streams[i], &prompts[i], error);
     }
     if (!status) status = pio_engine_run(speaker->engine, requests, n, cancelled, user, error);
+    if (!status) status = answer_after_thoughts(speaker, streams, n, cancelled, user, error);
     for (int32_t i = 0; i < n && streams; i++) {
         if (!status) status = finish(&streams[i], error);
         pio_text_free(&streams[i].text);
         pio_answer_parser_destroy(streams[i].parser);
+        free(streams[i].ids.items);
     }
     free(streams);
     free(requests);

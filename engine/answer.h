@@ -34,6 +34,8 @@ typedef struct pio_answer {
     const pio_picture *const *pictures; /* for which the prompt's image tokens stand */
     int32_t n_pictures;
     const pio_chat_form *form; /* by which the answer is taken apart; NULL: all of it is text */
+    int32_t thinking_budget;   /* with a form: most tokens of reasoning, then it is closed; -1: any number */
+    bool inline_reasoning;     /* with a form: stands in the text, between its marks */
     const json_t *tools;       /* that it may call, checked by pio_tools_check; NULL: none */
     /* Whole UTF-8 characters of the text as they come; false stops. NULL: nobody listens. */
     bool (*on_text)(void *user, const char *text, size_t bytes);

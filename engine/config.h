@@ -9,6 +9,7 @@
 
 #include "engine/options.h"
 #include "engine/sampling.h"
+#include "text/utf8.h"
 
 enum { PIO_MAX_STOPS = 16 };
 
@@ -128,10 +129,20 @@ typedef struct pio_answer_settings {
     int32_t max_tokens;    /* 0: until the context is full */
     const char *stops[PIO_MAX_STOPS];
     int32_t n_stops;
+    int32_t thinking_budget; /* -1: none */
+    bool hides_reasoning, inline_reasoning;
     pio_logit_bias biases[PIO_MAX_LOGIT_BIASES];
 } pio_answer_settings;
 
 void pio_config_answer(const pio_config *config, pio_answer_settings *settings);
+
+/* The form by which an answer is taken apart: that of the family, with what the settings say of calls.
+ * False: not at all. */
+bool pio_config_form(const pio_config *config, const pio_model_family *family, pio_chat_form *form);
+
+/* The prompt of a completion: `prefix` alone, or around the place to be filled in, with the marks that Qwen's coders
+ * know. Appended to *out; false: no memory. */
+bool pio_config_completion(const pio_config *config, const char *prefix, pio_text *out);
 
 /* What a chat template takes: {"messages": [...], "add_generation_prompt": true}, with the system message before
  * messages that have none. A new reference; NULL: no memory. */

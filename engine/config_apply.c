@@ -65,21 +65,67 @@ void pio_config_answer(const pio_config *config, pio_answer_settings *settings) 
     settings->max_tokens = (int32_t)pio_config_integer(config, PIO_KEY_MAX_TOKENS);
     settings->n_stops = pio_config_count(config, PIO_KEY_STOP);
     for (int32_t i = 0; i < settings->n_stops; i++) settings->stops[i] = pio_config_at(config, PIO_KEY_STOP, i);
+    const bool budget = pio_config_is_set(config, PIO_KEY_THINKING_BUDGET);
+    settings->thinking_budget = budget ? (int32_t)pio_config_integer(config, PIO_KEY_THINKING_BUDGET) : -1;
+    settings->inline_reasoning = !strcmp(pio_config_text(config, PIO_KEY_REASONING), "inline");
+    settings->hides_reasoning = !strcmp(pio_config_text(config, PIO_KEY_REASONING), "hidden");
     if (pio_config_is_set(config, PIO_KEY_SEED)) return;
     struct timespec now;
     clock_gettime(CLOCK_REALTIME, &now);
     s->seed = (uint64_t)now.tv_sec * 1000000007u + (uint64_t)now.tv_nsec;
 }
 
+bool pio_config_form(const pio_config *config, const pio_model_family *family, pio_chat_form *form) {
+    const char *calls = pio_config_text(config, PIO_KEY_TOOL_FORM);
+    if (!family->chat_form) return false;
+    *form = *family->chat_form;
+    if (strcmp(calls, "auto")) form->tags = NULL;
+    if (!strcmp(calls, "text")) form->call_open = NULL;
+    return true;
+}
+
+bool pio_config_completion(const pio_config *config, const char *prefix, pio_text *out) {
+    const char *suffix = pio_config_text(config, PIO_KEY_SUFFIX);
+    const bool spm = !strcmp(pio_config_text(config, PIO_KEY_FIM_FORM), "spm");
+    if (!suffix) return pio_text_append(out, prefix, strlen(prefix));
+    const char *const parts[2][5] = {
+        {"<|fim_prefix|>", prefix, "<|fim_suffix|>", suffix, "<|fim_middle|>"},
+        {"<|fim_suffix|>", suffix, "<|fim_prefix|>", prefix, "<|fim_middle|>"},
+    };
+    bool fits = true;
+    for (int i = 0; i < 5 && fits; i++) fits = pio_text_append(out, parts[spm][i], strlen(parts[spm][i]));
+    return fits;
+}
+
+/* The input of a template, with what the settings add to it. */
+static json_t *chat(const pio_config *config, json_t *messages) {
+    static const struct {
+        pio_key key;
+        const char *name; /* to the template and to engine/prompt.h */
+    } members[] = {{PIO_KEY_THINKING, "enable_thinking"},
+                   {PIO_KEY_MIN_PIXELS, "min_pixels"},
+                   {PIO_KEY_MAX_PIXELS, "max_pixels"},
+                   {PIO_KEY_MAX_FRAMES, "max_frames"}};
+    json_t *input = json_pack("{s:O, s:b}", "messages", messages, "add_generation_prompt", 1);
+    for (size_t i = 0; i < PIO_COUNT(members) && input; i++) {
+        if (!pio_config_is_set(config, members[i].key)) continue;
+        if (!json_object_set_new(input, members[i].name, pio_config_value(config, members[i].key))) continue;
+        json_decref(input);
+        input = NULL;
+    }
+    return input;
+}
+
 json_t *pio_config_chat(const pio_config *config, json_t *messages) {
     const char *system = pio_config_text(config, PIO_KEY_SYSTEM);
     const char *first = json_string_value(json_object_get(json_array_get(messages, 0), "role"));
-    if (!system || (first && !strcmp(first, "system")))
-        return json_pack("{s:O, s:b}", "messages", messages, "add_generation_prompt", 1);
+    if (!system || (first && !strcmp(first, "system"))) return chat(config, messages);
     json_t *all = json_pack("[{s:s, s:s}]", "role", "system", "content", system);
     if (all && json_array_extend(all, messages)) {
         json_decref(all);
         all = NULL;
     }
-    return all ? json_pack("{s:o, s:b}", "messages", all, "add_generation_prompt", 1) : NULL;
+    json_t *input = all ? chat(config, all) : NULL;
+    json_decref(all);
+    return input;
 }

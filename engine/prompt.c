@@ -18,6 +18,7 @@ typedef struct maker {
     const pio_speaker *speaker;
     const pio_model *model;
     pio_prompt *prompt;
+    const json_t *input; /* its min_pixels, max_pixels and max_frames go before the checkpoint's */
     video *videos;
     int32_t n_videos, videos_capacity;
 } maker;
@@ -57,6 +58,22 @@ static pio_status read_image(const json_t *source, pio_image *out, pio_error *er
     return pio_image_read(begins_with(text, "file://") ? text + strlen("file://") : text, out, error);
 }
 
+static pio_status read_limit(const json_t *input, const char *name, int64_t *limit, pio_error *error) {
+    const json_t *given = json_object_get(input, name);
+    if (!given || json_is_null(given)) return PIO_OK;
+    *limit = (int64_t)json_integer_value(given);
+    return *limit > 0 ? PIO_OK : pio_fail(error, PIO_INVALID_ARGUMENT, "%s is not a whole number of at least 1", name);
+}
+
+static pio_status read_limits(const json_t *input, pio_preprocess *settings, pio_error *error) {
+    pio_status status = read_limit(input, "min_pixels", &settings->least_pixels, error);
+    if (!status) status = read_limit(input, "max_pixels", &settings->most_pixels, error);
+    if (status || settings->least_pixels <= settings->most_pixels) return status;
+    return pio_fail(error, PIO_INVALID_ARGUMENT,
+                    "a picture cannot have at least %lld and at most %lld pixels: change min_pixels or max_pixels",
+                    (long long)settings->least_pixels, (long long)settings->most_pixels);
+}
+
 /* A place for the newest picture. */
 static pio_status push_picture(const maker *m, pio_picture **out, pio_error *error) {
     *out = PIO_PUSH(m->prompt, pictures);
@@ -68,6 +85,7 @@ static pio_status add_image(maker *m, const json_t *source, pio_error *error) {
     pio_image image;
     pio_picture *picture;
     pio_status status = pio_preprocess_read(m->model->directory, &settings, error);
+    if (!status) status = read_limits(m->input, &settings, error);
     if (!status) status = read_image(source, &image, error);
     if (status) return status;
     status = push_picture(m, &picture, error);
@@ -94,13 +112,18 @@ static pio_status add_pair(maker *m, const pio_preprocess *settings, const json_
 }
 
 static pio_status add_frames(maker *m, const json_t *frames, double fps, int32_t *indices, pio_error *error) {
-    const int32_t n = pio_preprocess_sample((int32_t)json_array_size(frames), fps, indices);
+    int64_t most = INT32_MAX;
+    pio_status status = read_limit(m->input, "max_frames", &most, error);
+    if (status) return status;
+    const int32_t n =
+        pio_preprocess_sample((int32_t)json_array_size(frames), fps, (int32_t)PIO_MIN(most, INT32_MAX), indices);
     const int32_t n_pairs = PIO_CEIL_DIV(n, 2);
     pio_preprocess settings;
     video *v = PIO_PUSH(m, videos);
     if (v) v->seconds = malloc(sizeof *v->seconds * (size_t)n_pairs);
     if (!v || !v->seconds) return pio_fail_memory(error, "the frames", sizeof *v->seconds * (size_t)n_pairs);
-    pio_status status = pio_preprocess_read_video(m->model->directory, &settings, error);
+    status = pio_preprocess_read_video(m->model->directory, &settings, error);
+    if (!status) status = read_limits(m->input, &settings, error);
     for (int32_t i = 0; i < n_pairs && !status; i++) {
         const int32_t first = indices[2 * i], second = indices[PIO_MIN(2 * i + 1, n - 1)];
         v->seconds[v->n_pairs++] = (first / fps + second / fps) / 2;
@@ -224,7 +247,7 @@ static pio_status render(const maker *m, json_t *input, pio_token_ids *ids, pio_
 
 pio_status pio_prompt_make(const pio_speaker *speaker, json_t *input, pio_prompt *out, pio_error *error) {
     *out = (pio_prompt){0};
-    maker m = {.speaker = speaker, .model = pio_engine_model(speaker->engine), .prompt = out};
+    maker m = {.speaker = speaker, .model = pio_engine_model(speaker->engine), .prompt = out, .input = input};
     pio_token_ids ids = {0};
     pio_status status = add_parts(&m, input, error);
     if (!status) status = render(&m, input, &ids, error);

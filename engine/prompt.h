@@ -21,6 +21,9 @@ typedef struct pio_prompt {
  * file:// URL, a data: URL or base64 text, alone or as {"url": ...}. One with "video" is a list of such, its frames,
  * taken at "fps" a second (2 where it does not say).
  *
+ * "min_pixels", "max_pixels" (of a picture, or of all frames of a video) and "max_frames" in the input go before the
+ * limits of the checkpoint.
+ *
  * Refused in one sentence: what cannot be read as a picture, more or fewer places than pictures, and pictures for a
  * model without eyes. */
 pio_status pio_prompt_make(const pio_speaker *speaker, json_t *input, pio_prompt *out, pio_error *error);

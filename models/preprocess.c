@@ -148,9 +148,9 @@ pio_status pio_preprocess_size(const pio_preprocess *p, int32_t n_frames, int32_
     return PIO_OK;
 }
 
-int32_t pio_preprocess_sample(int32_t n_frames, double fps, int32_t *indices) {
+int32_t pio_preprocess_sample(int32_t n_frames, double fps, int32_t most, int32_t *indices) {
     const double wanted = floor((double)n_frames / fps * FRAMES_A_SECOND);
-    const int32_t n = PIO_MIN((int32_t)PIO_MIN(PIO_MAX(wanted, LEAST_FRAMES), MOST_FRAMES), n_frames);
+    const int32_t n = PIO_MIN((int32_t)PIO_MIN(PIO_MAX(wanted, LEAST_FRAMES), MOST_FRAMES), PIO_MIN(most, n_frames));
     for (int32_t i = 0; i < n; i++) indices[i] = n > 1 ? (int32_t)nearbyint((double)i * (n_frames - 1) / (n - 1)) : 0;
     return n;
 }

@@ -24,9 +24,9 @@ pio_status pio_preprocess_read_video(const char *directory, pio_preprocess *out,
 pio_status pio_preprocess_size(const pio_preprocess *settings, int32_t n_frames, int32_t width, int32_t height,
                                int32_t *resized_width, int32_t *resized_height, pio_error *error);
 
-/* Which of n_frames, taken at `fps` a second, are looked at: 2 a second, at least 4 and at most 768, evenly spread.
- * Their indices go to `indices`, [n_frames]; returns how many. */
-int32_t pio_preprocess_sample(int32_t n_frames, double fps, int32_t *indices);
+/* Which of n_frames, taken at `fps` a second, are looked at: 2 a second, at least 4, at most 768 and at most `most`,
+ * evenly spread. Their indices go to `indices`, [n_frames]; returns how many. */
+int32_t pio_preprocess_sample(int32_t n_frames, double fps, int32_t most, int32_t *indices);
 
 /* A picture, its frame repeated, or (`second` not NULL) a pair of frames of a video, resized to width x height. */
 pio_status pio_preprocess_cut(const pio_preprocess *settings, const pio_image *first, const pio_image *second,

@@ -30,8 +30,10 @@ static json_t *user_content(const cli_options *options) {
 static int run_one(cli_speaker *speaker, pio_error *error) {
     json_t *messages = json_pack("[{s:s, s:o}]", "role", "user", "content", user_content(speaker->options));
     json_t *input = pio_config_chat(&speaker->config, messages);
+    const bool completes = pio_config_is_set(&speaker->config, PIO_KEY_SUFFIX);
     pio_answer answer;
-    pio_status status = cli_say(speaker, input, &answer, error);
+    pio_status status = completes ? cli_complete(speaker, speaker->options->prompt, &answer, error)
+                                  : cli_say(speaker, input, &answer, error);
     json_decref(input);
     json_decref(messages);
     if (!status) pio_answer_free(&answer);

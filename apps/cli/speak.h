@@ -10,6 +10,8 @@ typedef struct cli_speaker {
     const cli_options *options;
     pio_config config;            /* the options' settings over the checkpoint's */
     pio_answer_settings settings; /* of every answer */
+    bool has_form;
+    pio_chat_form form;
 } cli_speaker;
 
 pio_status cli_speaker_open(const cli_options *options, cli_speaker *out, pio_error *error);
@@ -20,5 +22,8 @@ pio_answer cli_answer(const cli_speaker *speaker);
 
 /* Renders, runs and prints the answer as it comes, then a newline. Unless it fails, the caller frees *answer. */
 pio_status cli_say(cli_speaker *speaker, json_t *input, pio_answer *answer, pio_error *error);
+
+/* The same for a text as it stands, completed; with the setting `suffix`, between this prefix and that. */
+pio_status cli_complete(cli_speaker *speaker, const char *prefix, pio_answer *answer, pio_error *error);
 
 #endif

@@ -51,6 +51,7 @@ typedef struct pio_options {
 /* ---- a plugin's life ---- */
 
 /* A plugin of that model. *out is NULL on failure (PIO_OUT_OF_MEMORY). */
+PIO_API pio_status pio_create_glm_4_7_flash_plugin(pio_plugin **out, pio_error *error);
 PIO_API pio_status pio_create_qwen3_4b_instruct_2507_plugin(pio_plugin **out, pio_error *error);
 PIO_API pio_status pio_create_qwen3_coder_30b_plugin(pio_plugin **out, pio_error *error);
 PIO_API pio_status pio_create_qwen3_vl_2b_instruct_plugin(pio_plugin **out, pio_error *error);

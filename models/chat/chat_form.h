@@ -23,6 +23,7 @@ typedef struct pio_chat_form {
     /* In a prompt: what the answer goes on from stands behind the last `turn`, unless one of `turn_ends` follows it. */
     const char *turn, *turn_ends[PIO_MAX_TURN_ENDS];
     const char *reasoning_open, *reasoning_close;
+    const char *reasoning_end; /* what is said in the model's place when its reasoning is cut short */
     const char *call_open, *call_close;
     const pio_call_tags *tags; /* NULL: calls are JSON, {"name": ..., "arguments": {...}}, which all forms take */
 } pio_chat_form;

@@ -5,6 +5,10 @@ from __future__ import annotations
 from .plugin import Plugin
 
 
+def create_glm_4_7_flash_plugin() -> Plugin:
+    return Plugin("glm_4_7_flash")
+
+
 def create_qwen3_4b_instruct_2507_plugin() -> Plugin:
     return Plugin("qwen3_4b_instruct_2507")
 

@@ -303,6 +303,63 @@ static void a_system_message_is_added_where_there_is_none(void **state) {
     pio_config_free(&config);
 }
 
+static void completions_stand_around_their_place(void **state) {
+    (void)state;
+    static const struct {
+        const char *suffix, *form, *prompt;
+    } cases[] = {
+        {NULL, "psm", "a"},
+        {"b", "psm", "<|fim_prefix|>a<|fim_suffix|>b<|fim_middle|>"},
+        {"", "psm", "<|fim_prefix|>a<|fim_suffix|><|fim_middle|>"},
+        {"b", "spm", "<|fim_suffix|>b<|fim_prefix|>a<|fim_middle|>"},
+    };
+    for (size_t i = 0; i < PIO_COUNT(cases); i++) {
+        pio_config config = {0};
+        pio_text prompt = {0};
+        if (cases[i].suffix) set_ok(&config, PIO_ORIGIN_CALLER, PIO_KEY_SUFFIX, cases[i].suffix);
+        set_ok(&config, PIO_ORIGIN_CALLER, PIO_KEY_FIM_FORM, cases[i].form);
+        assert_true(pio_config_completion(&config, "a", &prompt));
+        assert_int_equal(prompt.n_bytes, strlen(cases[i].prompt));
+        assert_memory_equal(prompt.bytes, cases[i].prompt, prompt.n_bytes);
+        pio_text_free(&prompt);
+        pio_config_free(&config);
+    }
+}
+
+static void settings_reach_template_and_form(void **state) {
+    (void)state;
+    static const char *const forms[] = {"auto", "json", "text"};
+    const pio_model_family *coder = NULL;
+    for (int i = 0; pio_model_family_at(i); i++)
+        if (!strcmp(pio_model_family_name(pio_model_family_at(i)), "qwen3_coder_30b")) coder = pio_model_family_at(i);
+    assert_non_null(coder);
+    for (int i = 0; i < 3; i++) {
+        pio_config config = {0};
+        pio_chat_form form;
+        set_ok(&config, PIO_ORIGIN_CALLER, PIO_KEY_TOOL_FORM, forms[i]);
+        assert_true(pio_config_form(&config, coder, &form));
+        assert_int_equal(form.tags != NULL, i == 0);
+        assert_int_equal(form.call_open != NULL, i < 2);
+        pio_config_free(&config);
+    }
+    pio_config config = {0};
+    json_t *messages = json_array(), *before = pio_config_chat(&config, messages);
+    assert_null(json_object_get(before, "enable_thinking"));
+    set_ok(&config, PIO_ORIGIN_CALLER, PIO_KEY_THINKING, "off");
+    set_ok(&config, PIO_ORIGIN_CALLER, PIO_KEY_MAX_PIXELS, "4096");
+    set_ok(&config, PIO_ORIGIN_CALLER, PIO_KEY_MIN_PIXELS, "1024");
+    set_ok(&config, PIO_ORIGIN_CALLER, PIO_KEY_MAX_FRAMES, "8");
+    json_t *after = pio_config_chat(&config, messages);
+    assert_true(json_is_false(json_object_get(after, "enable_thinking")));
+    assert_int_equal(json_integer_value(json_object_get(after, "max_pixels")), 4096);
+    assert_int_equal(json_integer_value(json_object_get(after, "min_pixels")), 1024);
+    assert_int_equal(json_integer_value(json_object_get(after, "max_frames")), 8);
+    json_decref(before);
+    json_decref(after);
+    json_decref(messages);
+    pio_config_free(&config);
+}
+
 /* ---- docs/configuration.md ---- */
 
 static void range_of(const pio_key_info *key, char *text, size_t bytes) {
@@ -350,8 +407,9 @@ static void the_documentation_shows_the_rows(void **state) {
         const pio_key_info *info = pio_key_get((pio_key)key);
         char range[200], row[600];
         range_of(info, range, sizeof range);
-        snprintf(row, sizeof row, "| `%s` | %s | %s | %s |\n", info->name, range,
-                 *info->otherwise ? info->otherwise : "-", info->help);
+        snprintf(row, sizeof row, "| `%s` | %s | %s | %s%s%s%s |\n", info->name, range,
+                 *info->otherwise ? info->otherwise : "-", info->help, *info->model ? " (`" : "", info->model,
+                 *info->model ? "` alone)" : "");
         if (strstr(document, row)) continue;
         print_message("docs/configuration.md lacks: %s", row);
         n_missing++;
@@ -374,6 +432,8 @@ int main(void) {
         cmocka_unit_test(every_model_setting_changes_the_options),
         cmocka_unit_test(choices_are_what_the_engine_knows),
         cmocka_unit_test(a_system_message_is_added_where_there_is_none),
+        cmocka_unit_test(completions_stand_around_their_place),
+        cmocka_unit_test(settings_reach_template_and_form),
         cmocka_unit_test(the_documentation_shows_the_rows),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -24,6 +24,7 @@ static const struct {
     pio_status (*create)(pio_plugin **out, pio_error *error);
 } creates[] = {
     {"qwen3_4b_instruct_2507", "qwen3_4b_instruct_2507", pio_create_qwen3_4b_instruct_2507_plugin},
+    {"glm_4_7_flash", "glm_4_7_flash", pio_create_glm_4_7_flash_plugin},
     {"qwen3_coder_30b", "qwen3_coder_30b", pio_create_qwen3_coder_30b_plugin},
     {"qwen3_vl_2b", "qwen3_vl_2b_instruct", pio_create_qwen3_vl_2b_instruct_plugin},
 };
@@ -394,6 +395,55 @@ static void reasoning_is_taken_out_of_the_text(void **state) {
     temp_dir_remove(directory);
 }
 
+#define ENDLESS                                                                                                        \
+    { "logit_bias", "[\"509=-1000\", \"510=-1000\", \"511=-1000\"]" }
+
+/* A prompt that opens the reasoning, and a model that would never close it. */
+static void reasoning_ends_with_its_budget(void **state) {
+    (void)state;
+    char *directory = make_speaker_of("Your", "<think>");
+    pio_plugin *p = create();
+    pio_result *result;
+    char five[512], inside[600];
+    good(p, pio_plugin_initialize(p, NULL));
+    good(p, pio_plugin_load_model(p, directory));
+    good(p, pio_plugin_chat_completion(p, "[" ADA "]",
+                                       OPTIONS({"max_tokens", "5"}, {"temperature", "1"}, {"seed", "3"}, ENDLESS), NULL,
+                                       NULL, &result));
+    assert_string_equal(pio_result_text(result), "");
+    assert_string_equal(pio_result_finish(result), "length");
+    snprintf(five, sizeof five, "%s", pio_result_reasoning(result));
+    pio_result_free(result);
+    for (int i = 0; i < 3; i++) {
+        static const char *const modes[] = {"separate", "inline", "hidden"};
+        told t = {.stop_at = -1};
+        good(p,
+             pio_plugin_chat_completion(p, "[" ADA "]",
+                                        OPTIONS({"max_tokens", "12"}, {"thinking_budget", "5"}, {"reasoning", modes[i]},
+                                                {"temperature", "1"}, {"seed", "3"}, ENDLESS),
+                                        log_delta, &t, &result));
+        assert_true(pio_result_answer_tokens(result) > 5 && pio_result_answer_tokens(result) <= 12);
+        assert_true(pio_result_prompt_tokens(result) < 80);
+        if (i == 0) {
+            assert_string_equal(pio_result_reasoning(result), five);
+            assert_true(pio_result_text_bytes(result) > 0);
+        } else {
+            assert_string_equal(pio_result_reasoning(result), "");
+            assert_null(strstr(t.log, "reasoning0"));
+        }
+        snprintf(inside, sizeof inside, "<think>%s</think>", five);
+        assert_int_equal(strstr(pio_result_text(result), inside) != NULL, i == 1);
+        pio_result_free(result);
+    }
+    good(p, pio_plugin_chat_completion(p, "[" ADA "]", OPTIONS({"max_tokens", "6"}, {"thinking_budget", "0"}, ENDLESS),
+                                       NULL, NULL, &result));
+    assert_string_equal(pio_result_reasoning(result), "");
+    assert_true(pio_result_text_bytes(result) > 0);
+    pio_result_free(result);
+    pio_plugin_cleanup(p);
+    temp_dir_remove(directory);
+}
+
 /* OpenAI's interface has arguments as text; templates want an object. */
 static void arguments_of_earlier_calls_are_read(void **state) {
     (void)state;
@@ -520,6 +570,7 @@ int main(void) {
         cmocka_unit_test(texts_turns_and_conversations_agree),
         cmocka_unit_test(calls_are_taken_out_of_the_text),
         cmocka_unit_test(reasoning_is_taken_out_of_the_text),
+        cmocka_unit_test(reasoning_ends_with_its_budget),
         cmocka_unit_test(arguments_of_earlier_calls_are_read),
         cmocka_unit_test(settings_of_one_answer_are_its_own),
         cmocka_unit_test(wrong_input_is_a_sentence),

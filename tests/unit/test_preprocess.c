@@ -104,7 +104,7 @@ static void videos_follow_their_own_rule(void **state) {
                      height);
     }
     for (size_t i = 0; i < PIO_COUNT(samples); i++) {
-        const int32_t n = pio_preprocess_sample(samples[i].n_frames, samples[i].fps, indices);
+        const int32_t n = pio_preprocess_sample(samples[i].n_frames, samples[i].fps, INT32_MAX, indices);
         int32_t sum = 0;
         assert_int_equal(n, samples[i].n);
         for (int32_t k = 0; k < n; k++) sum += indices[k];

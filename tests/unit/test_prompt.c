@@ -163,6 +163,33 @@ static void frames_are_paired_and_timed(void **state) {
                   "u:[i4]<0.2 seconds>[v4]<1.5 seconds>[v4]/");
 }
 
+/* Limits in the input go before the checkpoint's. */
+static void limits_make_pictures_smaller_and_videos_shorter(void **state) {
+    (void)state;
+    pio_prompt prompt;
+    pio_error error = {0};
+    /* 48 x 96 pixels become 16 x 32 */
+    expect_prompt("[{\"role\": \"user\", \"content\": [{\"type\": \"image\", \"image\": \"$$/image1.png\"}]}], "
+                  "\"max_pixels\": 1024",
+                  "u:[i2]/");
+    expect_prompt(
+        "[{\"role\": \"user\", \"content\": [{\"type\": \"video\", \"fps\": 4, \"video\": [\"$$/image2.png\", "
+        "\"$$/image2.png\", \"$$/image2.png\", \"$$/image2.png\", \"$$/image2.png\", \"$$/image2.png\", "
+        "\"$$/image2.png\", \"$$/image2.png\"]}]}], \"max_frames\": 2",
+        "u:<0.9 seconds>[v4]/");
+    static const char *const wrong[][2] = {{"\"max_pixels\": 0", "max_pixels"},
+                                           {"\"min_pixels\": \"few\"", "min_pixels"},
+                                           {"\"min_pixels\": 4096, \"max_pixels\": 1024", "4096"}};
+    for (size_t i = 0; i < PIO_COUNT(wrong); i++) {
+        char messages[512];
+        snprintf(messages, sizeof messages,
+                 "[{\"role\": \"user\", \"content\": [{\"type\": \"image\", \"image\": \"$$/image1.png\"}]}], %s",
+                 wrong[i][0]);
+        assert_int_equal(make(messages, &prompt, &error), PIO_INVALID_ARGUMENT);
+        if (!strstr(error.text, wrong[i][1])) fail_msg("'%s' lacks '%s'", error.text, wrong[i][1]);
+    }
+}
+
 static void a_pair_has_both_frames(void **state) {
     (void)state;
     pio_prompt prompt;
@@ -246,9 +273,13 @@ static void what_cannot_be_is_named(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(places_become_their_pictures_tokens), cmocka_unit_test(a_data_url_is_a_picture),
-        cmocka_unit_test(frames_are_paired_and_timed),         cmocka_unit_test(a_pair_has_both_frames),
-        cmocka_unit_test(answers_are_to_the_picture),          cmocka_unit_test(what_cannot_be_is_named),
+        cmocka_unit_test(places_become_their_pictures_tokens),
+        cmocka_unit_test(a_data_url_is_a_picture),
+        cmocka_unit_test(frames_are_paired_and_timed),
+        cmocka_unit_test(limits_make_pictures_smaller_and_videos_shorter),
+        cmocka_unit_test(a_pair_has_both_frames),
+        cmocka_unit_test(answers_are_to_the_picture),
+        cmocka_unit_test(what_cannot_be_is_named),
     };
     return cmocka_run_group_tests(tests, open_checkpoint, close_checkpoint);
 }
