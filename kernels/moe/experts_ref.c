@@ -63,42 +63,52 @@ static int32_t chosen(const pio_experts_args *a, int32_t t, int32_t j) {
     return PIO_AT(const int32_t, a->experts + (pio_u64)t * (pio_u64)a->experts_stride)[j];
 }
 
-/* The place of a token's choice among all pairs: behind those of lower experts, and of its expert's earlier tokens. */
-static int32_t pair_of(const pio_experts_args *a, int32_t token, int32_t choice) {
-    const int32_t expert = chosen(a, token, choice), live = pio_experts_live(a);
+/* The pairs of lower experts: where an expert's own begin. */
+static int32_t pairs_before(const pio_experts_args *a, int32_t expert) {
+    const int32_t live = pio_experts_live(a);
     int32_t before = 0;
     for (int32_t t = 0; t < live; t++)
-        for (int32_t j = 0; j < a->n_chosen; j++)
-            before += chosen(a, t, j) < expert || (chosen(a, t, j) == expert && t < token);
+        for (int32_t j = 0; j < a->n_chosen; j++) before += chosen(a, t, j) < expert;
     return before;
 }
 
-static double dot(const pio_experts_args *a, int32_t expert, int32_t n, const float *x, float *w) {
-    double sum = 0;
+static void weight_row(const pio_experts_args *a, int32_t expert, int32_t n, float *w) {
     pio_layout_get((pio_layout)a->layout)
         ->unpack_row(PIO_AT(const void, a->w + (pio_u64)expert * a->matrix_bytes), a->n_out, a->cols, n, w);
-    for (int32_t k = 0; k < a->cols; k++) sum += (double)x[k] * (double)w[k];
+}
+
+static double dot(const float *x, const float *w, int32_t n) {
+    double sum = 0;
+    for (int32_t k = 0; k < n; k++) sum += (double)x[k] * (double)w[k];
     return sum;
 }
 
-/* A tile is a token. */
-static void expert_rows(const pio_experts_args *a, pio_worker *worker, bool swiglu) {
+static const float *x_row(const pio_experts_args *a, int32_t row) {
+    return PIO_AT(const float, a->x + (pio_u64)row * (pio_u64)a->x_stride);
+}
+
+/* Column i of y for all pairs of an expert; w and up_w: [cols]. */
+static void expert_column(const pio_experts_args *a, int32_t expert, int32_t i, bool swiglu, float *w, float *up_w) {
     const int32_t live = pio_experts_live(a);
-    for (int32_t t; (t = pio_worker_take(worker)) < live;) {
-        const float *x = PIO_AT(const float, a->x + (pio_u64)t * (pio_u64)a->x_stride);
+    const int32_t row = swiglu ? i / PIO_SWIGLU_BLOCK * 2 * PIO_SWIGLU_BLOCK + i % PIO_SWIGLU_BLOCK : i;
+    int32_t pair = pairs_before(a, expert);
+    weight_row(a, expert, row, w);
+    if (swiglu) weight_row(a, expert, row + PIO_SWIGLU_BLOCK, up_w);
+    for (int32_t t = 0; t < live; t++)
         for (int32_t j = 0; j < a->n_chosen; j++) {
-            float *y = PIO_AT(float, a->y + (pio_u64)pair_of(a, t, j) * (pio_u64)a->y_stride);
-            for (int32_t i = 0; i < (swiglu ? a->n_out / 2 : a->n_out); i++) {
-                const int32_t gate_row =
-                    swiglu ? i / PIO_SWIGLU_BLOCK * 2 * PIO_SWIGLU_BLOCK + i % PIO_SWIGLU_BLOCK : i;
-                const double sum = dot(a, chosen(a, t, j), gate_row, x, worker->scratch);
-                y[i] = (float)sum;
-                if (!swiglu) continue;
-                const double up = dot(a, chosen(a, t, j), gate_row + PIO_SWIGLU_BLOCK, x, worker->scratch);
-                y[i] = (float)(sum / (1 + exp(-sum)) * up);
-            }
+            if (chosen(a, t, j) != expert) continue;
+            float *y = PIO_AT(float, a->y + (pio_u64)pair++ * (pio_u64)a->y_stride);
+            const double sum = dot(x_row(a, t), w, a->cols);
+            y[i] = (float)(swiglu ? sum / (1 + exp(-sum)) * dot(x_row(a, t), up_w, a->cols) : sum);
         }
-    }
+}
+
+/* A tile is a column of y of one expert. */
+static void expert_rows(const pio_experts_args *a, pio_worker *worker, bool swiglu) {
+    const int32_t n_cols = swiglu ? a->n_out / 2 : a->n_out;
+    float *w = worker->scratch;
+    for (int32_t tile; (tile = pio_worker_take(worker)) < a->n_experts * n_cols;)
+        expert_column(a, tile / n_cols, tile % n_cols, swiglu, w, w + a->cols);
 }
 
 void pio_experts_linear_ref(const void *args, pio_worker *worker) {
@@ -109,20 +119,25 @@ void pio_experts_swiglu_ref(const void *args, pio_worker *worker) {
     expert_rows(args, worker, true);
 }
 
+/* A tile is a column of y. Sums stand in float64 for all tokens until the last expert is done. */
 void pio_experts_down_ref(const void *args, pio_worker *worker) {
     const pio_experts_args *a = args;
     const int32_t live = pio_experts_live(a);
-    for (int32_t t; (t = pio_worker_take(worker)) < live;) {
-        const float *weights = PIO_AT(const float, a->weights + (pio_u64)t * (pio_u64)a->weights_stride);
-        const float *residual = PIO_AT(const float, a->residual + (pio_u64)t * (pio_u64)a->residual_stride);
-        float *y = PIO_AT(float, a->y + (pio_u64)t * (pio_u64)a->y_stride);
-        for (int32_t n = 0; n < a->n_out; n++) {
-            double sum = (double)residual[n];
-            for (int32_t j = 0; j < a->n_chosen; j++) {
-                const float *h = PIO_AT(const float, a->x + (pio_u64)pair_of(a, t, j) * (pio_u64)a->x_stride);
-                sum += (double)weights[j] * dot(a, chosen(a, t, j), n, h, worker->scratch);
-            }
-            y[n] = (float)sum;
+    double *sums = worker->scratch;            /* [live] */
+    float *w = (float *)(void *)(sums + live); /* [cols] */
+    for (int32_t n; (n = pio_worker_take(worker)) < a->n_out;) {
+        int32_t pair = 0;
+        for (int32_t t = 0; t < live; t++)
+            sums[t] = (double)PIO_AT(const float, a->residual + (pio_u64)t * (pio_u64)a->residual_stride)[n];
+        for (int32_t e = 0; e < a->n_experts; e++) {
+            weight_row(a, e, n, w);
+            for (int32_t t = 0; t < live; t++)
+                for (int32_t j = 0; j < a->n_chosen; j++)
+                    if (chosen(a, t, j) == e)
+                        sums[t] +=
+                            (double)PIO_AT(const float, a->weights + (pio_u64)t * (pio_u64)a->weights_stride)[j] *
+                            dot(x_row(a, pair++), w, a->cols);
         }
+        for (int32_t t = 0; t < live; t++) PIO_AT(float, a->y + (pio_u64)t * (pio_u64)a->y_stride)[n] = (float)sums[t];
     }
 }
