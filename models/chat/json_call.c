@@ -24,7 +24,7 @@ static char *text_of(const json_t *value) {
 }
 
 /* The arguments of a call: an object, the text of one, or none. A new reference; NULL: something else. */
-static json_t *arguments_of(const json_t *call) {
+static json_t *arguments_of(pio_answer_parser *p, const json_t *call) {
     json_t *arguments = json_object_get(call, "arguments");
     if (!arguments) arguments = json_object_get(call, "parameters");
     if (!arguments || json_is_null(arguments)) return json_object();
@@ -34,7 +34,8 @@ static json_t *arguments_of(const json_t *call) {
     bool whole;
     const char *text = json_string_value(arguments);
     json_t *object = NULL;
-    if (pio_json_mend_text(text, strlen(text), &mended, &whole) && mended.n_bytes)
+    pio_parser_need(p, pio_json_mend_text(text, strlen(text), &mended, &whole));
+    if (!p->status && mended.n_bytes)
         object = json_loadb(mended.bytes, mended.n_bytes, JSON_ALLOW_NUL, NULL);
     pio_text_free(&mended);
     if (json_is_object(object)) return object;
@@ -50,7 +51,7 @@ static bool give_call(pio_answer_parser *p, const json_t *call) {
     if (!json_is_string(name)) return false;
     const char *text = json_string_value(name);
     if (!pio_parser_takes_name(p, text, json_string_length(name), p->reasoning)) return false;
-    json_t *arguments = arguments_of(call);
+    json_t *arguments = arguments_of(p, call);
     char *json = arguments ? text_of(arguments) : NULL;
     if (arguments) pio_parser_need(p, json != NULL);
     if (json) {

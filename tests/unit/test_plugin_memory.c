@@ -12,7 +12,8 @@
 #define TINY PIO_SOURCE_DIR "/assets/tiny/qwen3_4b_instruct_2507"
 
 static const pio_option settings_list[] = {{"threads", "1"}, {"context", "128"}, {"stop", "[\"x\", \"y\"]"}};
-static const pio_option answer_list[] = {{"max_tokens", "3"}, {"logit_bias", "5=1"}, {"repetition_penalty", "1.1"}};
+static const pio_option answer_list[] = {
+    {"max_tokens", "3"}, {"logit_bias", "5=1"}, {"repetition_penalty", "1.1"}, {"thinking_budget", "2"}};
 
 static bool ignore(void *user, pio_delta delta, int32_t call, const char *text, size_t bytes) {
     (void)delta, (void)call, (void)text;
@@ -36,12 +37,13 @@ static pio_status open_plugin(pio_plugin **p) {
 }
 
 static pio_status ask(pio_plugin *p) {
-    const pio_options answers = {answer_list, 3};
+    const pio_options answers = {answer_list, 4};
     pio_result *result;
     size_t heard = 0;
     if (!pio_plugin_settings(p)) return PIO_OUT_OF_MEMORY;
-    pio_status status = pio_plugin_chat_completion(p, "[{\"role\": \"user\", \"content\": \"Spell a.\"}]", &answers,
-                                                   ignore, &heard, &result);
+    pio_status status = pio_plugin_chat_completion(
+        p, "{\"messages\": [{\"role\": \"user\", \"content\": \"Spell a.\"}], \"tools\": [{\"name\": \"now\"}]}",
+        &answers, ignore, &heard, &result);
     check(p, status);
     assert_int_equal(status == PIO_OK, result != NULL);
     if (!status) assert_int_equal(heard, pio_result_text_bytes(result));
