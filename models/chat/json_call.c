@@ -35,8 +35,7 @@ static json_t *arguments_of(pio_answer_parser *p, const json_t *call) {
     const char *text = json_string_value(arguments);
     json_t *object = NULL;
     pio_parser_need(p, pio_json_mend_text(text, strlen(text), &mended, &whole));
-    if (!p->status && mended.n_bytes)
-        object = json_loadb(mended.bytes, mended.n_bytes, JSON_ALLOW_NUL, NULL);
+    if (!p->status && mended.n_bytes) object = json_loadb(mended.bytes, mended.n_bytes, JSON_ALLOW_NUL, NULL);
     pio_text_free(&mended);
     if (json_is_object(object)) return object;
     json_decref(object);

@@ -208,6 +208,20 @@ def test_ctrl_c_ends_the_answer():
     assert run.returncode == 42 and out.splitlines()[-1] == "47 + 38 = 85."
 
 
+def test_where_reasoning_goes(caller):
+    hidden = caller.chat_completion(ADA, tools=TOOLS, reasoning="hidden")
+    assert hidden.reasoning == "" and hidden.text == "OKYour name is Ada."
+    inline = caller.chat_completion(ADA, tools=TOOLS, reasoning="inline")
+    assert inline.reasoning == "" and inline.text == "<think>Hm.</think>OKYour name is Ada."
+
+
+def test_settings_of_other_models(plugin):
+    with pytest.raises(ValueError, match="suffix is a setting of qwen3_coder_30b, not of qwen3_4b_instruct_2507"):
+        plugin.generate_text("def f(", suffix="return x")
+    with pytest.raises(ValueError, match="max_pixels is a setting of qwen3_vl_2b"):
+        plugin.infer("hi", max_pixels=4096)
+
+
 def test_the_example():
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "python")}
     command = [sys.executable, ROOT / "examples" / "plugin.py"]

@@ -70,7 +70,19 @@ static void every_model_has_its_function(void **state) {
         pio_error error = {0};
         assert_int_equal(creates[i].create(&p, &error), PIO_OK);
         assert_string_equal(pio_plugin_name(p), creates[i].name);
-        good(p, pio_plugin_initialize(p, NULL));
+        good(p, pio_plugin_initialize(p, OPTIONS({"max_tokens", "20"})));
+        char tiny[512];
+        snprintf(tiny, sizeof tiny, PIO_SOURCE_DIR "/assets/tiny/%s/config.json", creates[i].model);
+        if (access(tiny, R_OK)) { /* no sibling is bundled */
+            refused(p, pio_plugin_load_model(p, NULL), PIO_NOT_FOUND, creates[i].model, "bundled");
+        } else {
+            pio_result *result;
+            good(p, pio_plugin_load_model(p, NULL));
+            assert_true(pio_plugin_is_bundled(p));
+            good(p, pio_plugin_infer(p, OPTIONS({"text", "What is 47 + 38?"}), &result));
+            assert_true(pio_result_answer_tokens(result) > 0);
+            pio_result_free(result);
+        }
         pio_plugin_cleanup(p);
     }
 }
