@@ -17,7 +17,7 @@ static double number(json_t *object, const char *key) {
 static void check_report(json_t *report, const char *weights) {
     json_t *results = json_object_get(report, "results"), *result, *ceilings = json_object_get(report, "ceilings");
     size_t i;
-    bool prefill = false, decode = false;
+    bool prefill = false, decode = false, vision = false;
     assert_string_equal(json_string_value(json_object_get(report, "weights")), weights);
     assert_true(number(ceilings, "read_bytes_per_s") > 1e8 && number(ceilings, "ops_per_s") > 1e8);
     json_array_foreach(results, i, result) {
@@ -25,10 +25,12 @@ static void check_report(json_t *report, const char *weights) {
         assert_non_null(test);
         prefill |= !strcmp(test, "prefill");
         decode |= !strcmp(test, "decode");
+        vision |= !strcmp(test, "vision");
         assert_true(number(result, "tokens") > 0 && number(result, "tokens_per_s") > 0);
         assert_true(number(result, "fraction") > 0 && isfinite(number(result, "fraction")));
     }
     assert_true(prefill && decode);
+    assert_int_equal(vision, !strcmp(the_family.row->model_type, "qwen3_vl"));
 }
 
 static void bench_measures(void **state) {
