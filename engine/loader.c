@@ -10,6 +10,7 @@
 #include "io/quant_cache.h"
 #include "kernels/dtype/quantize.h"
 
+enum { WINDOW_BYTES = 1 << 19 };
 enum { CACHE_FORMAT = 1, PLANES = 3 }; /* raise the format when canonical bytes change their meaning */
 
 typedef struct loader {
@@ -166,41 +167,74 @@ static const void *gather(const pio_source_row *row, int32_t cols, void *to) {
     return to;
 }
 
+/* Bytes of one tensor as they were read last, for the rows that follow. They are copied, not mapped: a file that
+ * becomes shorter meanwhile is then an error, and its elements are aligned. */
+typedef struct window {
+    char *bytes;
+    uint64_t capacity;
+    const pio_stored_tensor *tensor; /* NULL: nothing was read yet */
+    uint64_t from, to;               /* of the tensor */
+} window;
+
+/* A row's place in its tensor. */
+typedef struct extent {
+    uint64_t from, to;
+} extent;
+
+static extent extent_of(const pio_source_row *row, int32_t cols) {
+    const uint64_t element_bytes = pio_stored_dtype_bits(row->tensor->dtype) / 8;
+    const uint64_t from = (uint64_t)((const char *)row->data - (const char *)row->tensor->data);
+    return (extent){from, from + ((uint64_t)(cols - 1) * (uint64_t)row->stride + 1) * element_bytes};
+}
+
+/* Reads the unit's row `r`, and those behind it that follow it in the tensor without a gap. */
+static pio_status read_window(const loader *l, const pio_fill_unit *unit, int32_t r, const pio_source_row *row,
+                              int32_t cols, window *w, pio_error *error) {
+    const extent first = extent_of(row, cols);
+    w->tensor = NULL;
+    w->from = first.from;
+    w->to = first.to;
+    if (w->to - w->from + WINDOW_BYTES > w->capacity) {
+        free(w->bytes);
+        w->capacity = w->to - w->from + WINDOW_BYTES;
+        w->bytes = malloc(w->capacity);
+        if (!w->bytes) return pio_fail_memory(error, "reading weights", w->capacity);
+    }
+    while (++r < unit->n_rows) {
+        const pio_source_row next = pio_source_find(l->model, l->parts, unit->weight, unit->first_row + r);
+        const extent its = extent_of(&next, cols);
+        if (next.tensor != row->tensor || its.from < w->from || its.from > w->to || its.to - w->from > w->capacity)
+            break;
+        w->to = PIO_MAX(w->to, its.to);
+    }
+    pio_status status =
+        pio_file_copy(row->tensor->file, row->tensor->offset + w->from, w->to - w->from, w->bytes, error);
+    if (!status) w->tensor = row->tensor;
+    return status;
+}
+
 /* Converts the unit's rows to the stored type. */
 static pio_status read_rows(const loader *l, const pio_fill_unit *unit, pio_canonical *rows, pio_error *error) {
     const size_t scratch_bytes = PIO_ROUND_UP(pio_quantize_scratch(rows->cols), 64u);
     char *scratch = aligned_alloc(64, scratch_bytes + PIO_ROUND_UP(sizeof(float) * (size_t)rows->cols, 64u));
     void *gathered = scratch ? scratch + scratch_bytes : NULL;
+    window w = {0};
     pio_status status = scratch ? PIO_OK : pio_fail_memory(error, "quantising", scratch_bytes);
     for (int32_t r = 0; r < unit->n_rows && !status; r++) {
-        const pio_source_row row = pio_source_find(l->model, l->parts, unit->weight, unit->first_row + r);
+        pio_source_row row = pio_source_find(l->model, l->parts, unit->weight, unit->first_row + r);
+        const extent its = extent_of(&row, rows->cols);
+        if (w.tensor != row.tensor || its.from < w.from || its.to > w.to)
+            status = read_window(l, unit, r, &row, rows->cols, &w, error);
+        if (status) break;
+        row.data = w.bytes + (its.from - w.from);
         const pio_canonical to = one_row(rows, r);
         const void *data = row.stride == 1 ? row.data : gather(&row, rows->cols, gathered);
         int64_t bad = pio_quantize(l->model->chosen.caps.features, dtype_of(row.tensor), data, &to, scratch);
         if (bad >= 0) status = not_finite(l, unit, r, (int32_t)bad, error);
     }
+    free(w.bytes);
     free(scratch);
     return status;
-}
-
-/* Gives back the mapped pages behind the unit: of each part that it draws from, one run of bytes. */
-static void release_rows(const loader *l, const pio_fill_unit *unit) {
-    const pio_weight *weight = &l->model->spec.weights[unit->weight];
-    const int32_t n_parts = weight->n_parts / weight->n_matrices; /* of the one matrix that the unit lies in */
-    const int32_t first_part = weight->first_part + unit->first_row / weight->rows * n_parts;
-    for (int32_t part = 0; part < n_parts; part++) {
-        const pio_stored_tensor *tensor = l->parts[first_part + part];
-        const uint64_t element_bytes = pio_stored_dtype_bits(tensor->dtype) / 8;
-        uint64_t from = UINT64_MAX, to = 0;
-        for (int32_t r = 0; r < unit->n_rows; r++) {
-            const pio_source_row row = pio_source_find(l->model, l->parts, unit->weight, unit->first_row + r);
-            if (row.tensor != tensor) continue;
-            uint64_t at = (uint64_t)((const char *)row.data - (const char *)tensor->data);
-            from = PIO_MIN(from, at);
-            to = PIO_MAX(to, at + ((uint64_t)(weight->cols - 1) * (uint64_t)row.stride + 1) * element_bytes);
-        }
-        if (from < to) pio_file_release(tensor->file, tensor->offset + from, to - from);
-    }
 }
 
 static pio_status fill_rows(void *user, const pio_fill_unit *unit, pio_canonical *rows, pio_error *error) {
@@ -215,7 +249,6 @@ static pio_status fill_rows(void *user, const pio_fill_unit *unit, pio_canonical
         return PIO_OK;
     }
     pio_status status = read_rows(l, unit, rows, error);
-    release_rows(l, unit);
     if (status || !l->writer || !is_quantised(weight)) return status;
     return write_cached(l, unit, rows, error);
 }

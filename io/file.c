@@ -20,6 +20,7 @@ struct pio_file {
     uint64_t bytes;
     int64_t mtime_ns;
     uintptr_t page_bytes;
+    int fd;
 };
 
 /* Opens a regular file for reading. O_NONBLOCK keeps a named pipe from blocking before it is refused. */
@@ -52,6 +53,7 @@ pio_status pio_file_open(const char *path, pio_file **out, pio_error *error) {
     if (status != PIO_OK) return status;
 
     pio_file *file = calloc(1, sizeof *file);
+    if (file) file->fd = -1;
     if (!file || !(file->path = strdup(path))) {
         status = pio_fail_memory(error, path, sizeof *file + strlen(path) + 1);
         goto fail;
@@ -68,7 +70,7 @@ pio_status pio_file_open(const char *path, pio_file **out, pio_error *error) {
         }
         file->data = data;
     }
-    close(fd); /* the mapping stays: many shards need no descriptors */
+    file->fd = fd;
     *out = file;
     return PIO_OK;
 fail:
@@ -79,6 +81,7 @@ fail:
 
 void pio_file_close(pio_file *file) {
     if (!file) return;
+    if (file->fd >= 0) close(file->fd);
     if (file->data) munmap(file->data, file->bytes);
     free(file->path);
     free(file);
@@ -131,6 +134,22 @@ pio_status pio_file_populate(const pio_file *file, uint64_t offset, uint64_t byt
                     "cannot read %llu bytes at %llu of '%s': the file became shorter or its disk fails; leave the file "
                     "alone while it is used",
                     (unsigned long long)bytes, (unsigned long long)offset, file->path);
+}
+
+pio_status pio_file_copy(const pio_file *file, uint64_t offset, uint64_t bytes, void *to, pio_error *error) {
+    uint64_t n = 0;
+    while (n < bytes) {
+        const ssize_t got = pread(file->fd, (char *)to + n, bytes - n, (off_t)(offset + n));
+        if (got < 0 && errno == EINTR) continue;
+        if (got < 0)
+            return pio_fail(error, PIO_IO, "cannot read %llu bytes at %llu of '%s' (%m): check its disk",
+                            (unsigned long long)bytes, (unsigned long long)offset, file->path);
+        if (got == 0)
+            return pio_fail(error, PIO_IO, "'%s' became shorter while it was read: leave it alone and try again",
+                            file->path);
+        n += (uint64_t)got;
+    }
+    return PIO_OK;
 }
 
 /* Reads until `capacity` bytes or the end. -1 with errno on failure. */

@@ -2,7 +2,7 @@
  *
  * Peak memory as the system counts it (VmHWM) includes mapped pages, so who streams through a large file calls
  * pio_file_release behind himself. A mapped file that somebody shortens raises SIGBUS where it is touched: sizes are
- * checked at open, and pio_file_populate turns a later loss or a read error into a status before the bytes are used.
+ * checked at open, and who must survive a later loss takes pio_file_copy, as the loader of weights does.
  *
  * Threads: all functions may be called on one file from several threads at once, except pio_file_close. */
 #ifndef PIO_IO_FILE_H
@@ -38,6 +38,10 @@ void pio_file_will_need(const pio_file *file, uint64_t offset, uint64_t bytes);
 /* Reads and maps [offset, offset + bytes) now, which is cheaper than page faults. PIO_IO where the disk fails or the
  * file has become shorter; on kernels before 5.14 it does nothing. */
 pio_status pio_file_populate(const pio_file *file, uint64_t offset, uint64_t bytes, pio_error *error);
+
+/* Copies [offset, offset + bytes) without touching the mapping. PIO_IO where the disk fails or the file has become
+ * shorter. */
+pio_status pio_file_copy(const pio_file *file, uint64_t offset, uint64_t bytes, void *to, pio_error *error);
 
 /* Reads a whole file of at most `limit_bytes` into memory that the caller frees; a NUL follows its *n_bytes bytes.
  * PIO_LIMIT where it is longer. */

@@ -14,6 +14,7 @@
 
 #include "io/checkpoint.h"
 #include "io/safetensors_writer.h"
+#include "tests/support/cli.h"
 #include "tests/support/engine.h"
 #include "tests/support/family.h"
 #include "tests/support/temp_dir.h"
@@ -242,11 +243,67 @@ static void cut_files_are_named(void **state) {
     expect_refusal("/nowhere/at/all", &options, PIO_NOT_FOUND, "/nowhere/at/all", NULL, NULL, NULL);
 }
 
+/* A file that became shorter after it was opened is an error, not a signal. */
+static void files_that_shrink_while_they_are_read_are_named(void **state) {
+    (void)state;
+    const pio_engine_options options = test_engine_options(false);
+    pio_checkpoint *from = open_base();
+    char *directory = make_directory(NULL);
+    pio_error error = {0};
+    pio_model *model;
+    write_damaged(from, directory, 0, NONE, 0);
+    if (pio_model_open(directory, &options, &model, &error)) fail_msg("%s", error.text);
+    assert_int_equal(truncate(temp_dir_path(directory, "model.safetensors"), 50000), 0);
+    assert_int_equal(pio_model_load(model, &error), PIO_IO);
+    check_sentence(&error, PIO_IO, (const char *const[]){"model.safetensors", "shorter"}, 2);
+    pio_model_close(model);
+    temp_dir_remove(directory);
+    pio_checkpoint_close(from);
+}
+
+/* A header of odd length puts every element at an odd address (a sanitizer sees who minds). */
+static void tensors_may_lie_at_odd_addresses(void **state) {
+    (void)state;
+    static const pio_dtype weights[] = {PIO_DTYPE_BF16, PIO_DTYPE_Q8, PIO_DTYPE_Q4};
+    pio_engine_options options = test_engine_options(true);
+    char *directory = make_directory(NULL), path[TEST_PATH_BYTES + 32];
+    size_t bytes = 0;
+    uint64_t header;
+    snprintf(path, sizeof path, "%s/model.safetensors", base);
+    char *even = cli_read_file(path, &bytes), *odd = malloc(bytes + 2);
+    assert_non_null(odd);
+    memcpy(&header, even, sizeof header);
+    const uint64_t padding = header % 2 ? 2 : 1, longer = header + padding;
+    memcpy(odd, &longer, sizeof longer);
+    memcpy(odd + 8, even + 8, header);
+    memset(odd + 8 + header, ' ', padding);
+    memcpy(odd + 8 + longer, even + 8 + header, bytes - 8 - header);
+    temp_dir_write(directory, "model.safetensors", odd, bytes + padding);
+    int32_t ids[5] = {3, 1, 4, 1, 5};
+    for (size_t i = 0; i < PIO_COUNT(weights); i++) {
+        options.weights = weights[i];
+        pio_model *models[2] = {test_model_load(directory, &options), test_model_load(base, &options)};
+        const size_t n = PIO_COUNT(ids) * (size_t)models[0]->config.common.vocab_size;
+        float *logits[2] = {malloc(n * sizeof(float)), malloc(n * sizeof(float))};
+        for (int k = 0; k < 2; k++) test_model_logits(models[k], ids, PIO_COUNT(ids), PIO_COUNT(ids), logits[k]);
+        assert_memory_equal(logits[0], logits[1], n * sizeof(float));
+        for (int k = 0; k < 2; k++) {
+            free(logits[k]);
+            pio_model_close(models[k]);
+        }
+    }
+    free(even);
+    free(odd);
+    temp_dir_remove(directory);
+}
+
 int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(configs_are_read_or_refused_with_key_and_value),
         cmocka_unit_test(every_damaged_tensor_is_named),
         cmocka_unit_test(cut_files_are_named),
+        cmocka_unit_test(files_that_shrink_while_they_are_read_are_named),
+        cmocka_unit_test(tensors_may_lie_at_odd_addresses),
     };
     if (!test_family_begin(argc, argv)) return 2;
     return cmocka_run_group_tests(tests, find_base, NULL);
