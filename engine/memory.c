@@ -101,7 +101,7 @@ static pio_status check_budget(const pio_model *model, pio_error *error) {
     pio_status status = available(model, &free_bytes, error);
     if (status || model->memory_plan.total <= free_bytes) return status;
     return pio_fail(error, PIO_OUT_OF_MEMORY,
-                    "'%s' needs %.2f GB (weights %.2f, KV cache %.2f) and %.2f GB are %s: use --weights q4 or a "
+                    "'%s' needs %.3g GB (weights %.3g, KV cache %.3g) and %.3g GB are %s: use --weights q4 or a "
                     "smaller --context",
                     model->directory, (double)model->memory_plan.total / 1e9, (double)model->memory_plan.weights / 1e9,
                     (double)model->memory_plan.cache / 1e9, (double)free_bytes / 1e9,
