@@ -100,7 +100,10 @@ pio_status pio_output_create(const char *path, uint64_t bytes, pio_output_kind k
     if (!output) return pio_fail_memory(error, path, sizeof *output);
     output->fd = -1;
     output->bytes = bytes;
-    if (!set_paths(output, path)) {
+    char *target = realpath(path, NULL); /* through links: what they lead to is replaced; NULL: nothing is there yet */
+    const bool named = set_paths(output, target ? target : path);
+    free(target);
+    if (!named) {
         status = pio_fail_memory(error, path, 3 * strlen(path));
         goto fail;
     }

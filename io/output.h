@@ -1,6 +1,6 @@
 /* A file that appears whole or not at all: written under no name or a temporary one in the target's directory, made
  * durable, then renamed over the target. Two processes that write the same target both succeed, the later one wins, and
- * readers see one of the two whole. */
+ * readers see one of the two whole. Of a symbolic link, the file that it leads to is replaced. */
 #ifndef PIO_IO_OUTPUT_H
 #define PIO_IO_OUTPUT_H
 

@@ -1,8 +1,11 @@
 /* logits: token ids and pictures in, float32 logits of every token out, through the cache in steps of any size. */
+#include <dirent.h>
 #include <errno.h>
 #include <jansson.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "apps/cli/cli.h"
 #include "engine/step.h"
@@ -117,6 +120,16 @@ static void free_pictures(feeder *f) {
 
 /* ---- steps ---- */
 
+static pio_status check_finite(const feeder *f, int32_t row, const float *logits, pio_error *error) {
+    for (int32_t i = 0; i < f->model->config.common.vocab_size; i++)
+        if (!isfinite(logits[i]))
+            return pio_fail(error, PIO_CORRUPT,
+                            "'%s': logit %d of token %d is not a finite number: the checkpoint's weights are broken or "
+                            "made for another architecture; download it again",
+                            f->model->directory, i, row);
+    return PIO_OK;
+}
+
 static pio_status write_logits(feeder *f, int32_t first_row, int32_t n_rows, pio_error *error) {
     const uint64_t row_bytes = sizeof(float) * (uint64_t)f->model->config.common.vocab_size;
     pio_status status = PIO_OK;
@@ -129,6 +142,8 @@ static pio_status write_logits(feeder *f, int32_t first_row, int32_t n_rows, pio
         if (!status) status = pio_step_wait(f->model, number, error);
         for (int32_t i = 0; i < n && !status; i++) {
             if (first_row + at + i >= f->n_given) break; /* the continuation's logits are not asked for */
+            status = check_finite(f, first_row + at + i, pio_step_logits(f->model, i), error);
+            if (status) break;
             status = pio_safetensors_writer_write(f->writer, 0, row_bytes * (uint64_t)(first_row + at + i),
                                                   pio_step_logits(f->model, i), row_bytes, error);
         }
@@ -196,6 +211,21 @@ static pio_status prepare(feeder *f, const cli_options *options, pio_error *erro
     return create_output(f, options->out, error);
 }
 
+/* Refuses to write over a file that the model is read from, whatever name leads to it. */
+static pio_status check_output(const char *directory, const char *out, pio_error *error) {
+    struct stat target, info;
+    DIR *files = stat(out, &target) ? NULL : opendir(directory);
+    pio_status status = PIO_OK;
+    for (const struct dirent *entry; files && !status && (entry = readdir(files));) {
+        if (fstatat(dirfd(files), entry->d_name, &info, 0) || S_ISDIR(info.st_mode)) continue;
+        if (info.st_dev == target.st_dev && info.st_ino == target.st_ino)
+            status =
+                pio_fail(error, PIO_INVALID_ARGUMENT, "--out '%s' is a file of the model itself: name another", out);
+    }
+    if (files) closedir(files);
+    return status;
+}
+
 static pio_status check_options(const cli_options *options, pio_error *error) {
     if (!options->out) return pio_fail(error, PIO_INVALID_ARGUMENT, "logits wants --out FILE: where to write");
     if (!options->ids == !options->ids_file)
@@ -218,6 +248,7 @@ int cli_logits(const cli_options *options) {
     if (!adjusted.engine.context) adjusted.engine.context = PIO_MAX(1, f.n_given + options->greedy);
     cli_catch_interrupt();
     if (!status) status = cli_open_model(&adjusted, false, &f.model, &error);
+    if (!status) status = check_output(f.model->directory, options->out, &error);
     if (!status) status = read_pictures(&f, options, &error);
     if (!status) status = prepare(&f, options, &error);
     if (!status) status = run_steps(&f, &error);

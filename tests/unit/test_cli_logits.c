@@ -212,11 +212,39 @@ static void bench(void **state) {
     temp_dir_remove(directory);
 }
 
+/* What the model is read from is never written over, whatever name leads there; of a link, the target is replaced. */
+static void outputs_that_would_harm(void **state) {
+    (void)state;
+    char *directory = cli_copy_tiny(), weights[600], other[600], target[600];
+    struct stat info;
+    snprintf(weights, sizeof weights, "%s/model.safetensors", directory);
+    snprintf(other, sizeof other, "%s/logits.safetensors", directory);
+    assert_int_equal(symlink("model.safetensors", other), 0);
+    CLI_REFUSES(CLI_REFUSED, ("a file of the model itself"), "logits", directory, "--ids=1,2", "--out", weights);
+    CLI_REFUSES(CLI_REFUSED, ("a file of the model itself"), "logits", directory, "--ids=1,2", "--out", other);
+    assert_int_equal(unlink(other), 0);
+    char *elsewhere = temp_dir_make(), link_path[600];
+    snprintf(link_path, sizeof link_path, "%s/link.safetensors", elsewhere);
+    snprintf(target, sizeof target, "%s/there.safetensors", elsewhere);
+    temp_dir_write(elsewhere, "there.safetensors", "", 0);
+    assert_int_equal(symlink("there.safetensors", link_path), 0);
+    cli_result r = CLI("logits", directory, "--ids=1,2", "--out", link_path);
+    CLI_EXPECT(&r, CLI_DONE, NULL);
+    cli_free(&r);
+    assert_int_equal(lstat(link_path, &info), 0);
+    assert_true(S_ISLNK(info.st_mode));
+    assert_int_equal(stat(target, &info), 0);
+    assert_true(info.st_size > 1000);
+    temp_dir_remove(elsewhere);
+    temp_dir_remove(directory);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(greedy),    cmocka_unit_test(bad_ids),
         cmocka_unit_test(too_long),  cmocka_unit_test(output_that_cannot_be),
-        cmocka_unit_test(full_disk), cmocka_unit_test(bench),
+        cmocka_unit_test(full_disk), cmocka_unit_test(outputs_that_would_harm),
+        cmocka_unit_test(bench),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
