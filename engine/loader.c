@@ -1,23 +1,27 @@
-/* Loading a checkpoint: rows are read from the mapped files, quantised where the user asked for it, packed, and the
- * mapped pages given back at once, so that the peak stays near the packed size. Quantised rows may come from the cache,
- * or go there on the way. */
+/* Loading a checkpoint: rows are copied from the files window by window, quantised where the user asked for it, and
+ * packed, so that the peak stays near the packed size. Quantised rows may come from the cache, or go there on the way.
+ */
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/hash.h"
 #include "engine/fill.h"
 #include "engine/source.h"
 #include "io/quant_cache.h"
 #include "kernels/dtype/quantize.h"
 
 enum { WINDOW_BYTES = 1 << 19 };
-enum { CACHE_FORMAT = 1, PLANES = 3 }; /* raise the format when canonical bytes change their meaning */
+enum { CACHE_FORMAT = 2, PLANES = 3 }; /* raise the format when canonical bytes change their meaning */
 
 typedef struct loader {
     pio_model *model;
     const pio_stored_tensor **parts; /* [spec.n_parts] */
     pio_safetensors *cached;         /* NULL: nothing usable */
     pio_safetensors_writer *writer;  /* NULL: nothing is kept */
+    int32_t checksum_index;          /* of the checksum among the cache file's tensors */
+    _Atomic uint64_t checksum;       /* of the quantised rows so far, in any order */
     int32_t *first_plane; /* [spec.n_weights]: index of its codes among the cache file's tensors, -1: not there */
 } loader;
 
@@ -40,9 +44,26 @@ static void *plane_of(const pio_canonical *rows, int plane) {
     return planes[plane];
 }
 
+static const char checksum_name[] = "checksum"; /* u64: the sum of the hashes of all quantised rows' planes */
+
+static void add_to_checksum(loader *l, const pio_fill_unit *unit, const pio_canonical *rows) {
+    const pio_weight *weight = &l->model->spec.weights[unit->weight];
+    uint64_t sum = 0;
+    for (int plane = 0; plane < PLANES; plane++) {
+        const size_t row_bytes = (size_t)plane_bytes(plane, weight, 1);
+        for (int32_t r = 0; r < unit->n_rows && row_bytes; r++)
+            sum +=
+                pio_hash((const char *)plane_of(rows, plane) + row_bytes * (size_t)r, row_bytes,
+                         pio_hash_mix((uint64_t)unit->weight << 2 | (uint64_t)plane, (uint64_t)(unit->first_row + r)));
+    }
+    atomic_fetch_add(&l->checksum, sum);
+}
+
 /* Whether the cached file has every plane of every quantised weight in its size. */
 static bool cache_is_whole(const loader *l) {
     char name[160];
+    const pio_stored_tensor *checksum = pio_safetensors_find(l->cached, checksum_name);
+    if (!checksum || checksum->bytes != sizeof(uint64_t)) return false;
     for (int32_t i = 0; i < l->model->spec.n_weights; i++) {
         const pio_weight *weight = &l->model->spec.weights[i];
         for (int plane = 0; plane < PLANES && is_quantised(weight); plane++) {
@@ -75,32 +96,50 @@ static pio_status begin_writing(loader *l, const pio_quant_cache_key *key, pio_e
             n++;
         }
     }
-    if (!status) status = pio_quant_cache_begin(key, tensors, n, &l->writer, error);
+    l->checksum_index = (int32_t)n;
+    if (!status) {
+        tensors[n++] = (pio_safetensors_spec){checksum_name, PIO_STORED_U64, 1, {1}};
+        status = pio_quant_cache_begin(key, tensors, n, &l->writer, error);
+    }
     free(tensors);
     free(names);
     return status;
 }
 
-/* A cache that cannot be used or written is a note, never a failure. */
-static void open_cache(loader *l) {
+/* Reads what is kept, or, where there is nothing that fits, or it must not be used, keeps what is made. A cache that
+ * cannot be used or written is a note, never a failure. */
+static void open_cache(loader *l, bool use) {
     const pio_model *model = l->model;
     pio_error why = {0};
     if (!model->options.cache_directory || model->options.weights == PIO_DTYPE_BF16) return;
     const pio_quant_cache_key key = {model->options.cache_directory, model->checkpoint,
                                      pio_dtype_name(model->options.weights), CACHE_FORMAT};
-    pio_status status = pio_quant_cache_open(&key, &l->cached, &why);
+    pio_status status = use ? pio_quant_cache_open(&key, &l->cached, &why) : PIO_NOT_FOUND;
     if (!status && cache_is_whole(l)) return;
     pio_safetensors_close(l->cached);
     l->cached = NULL;
+    l->checksum = 0;
     if (begin_writing(l, &key, &why)) pio_model_note(model, true, "quantised weights are not kept: %s", why.text);
 }
 
 static void close_cache(loader *l, pio_status status) {
     pio_error why = {0};
-    if (l->writer && !status && pio_safetensors_writer_finish(l->writer, &why))
+    const uint64_t checksum = atomic_load(&l->checksum);
+    if (l->writer && !status &&
+        (pio_safetensors_writer_write(l->writer, (size_t)l->checksum_index, 0, &checksum, sizeof checksum, &why) ||
+         pio_safetensors_writer_finish(l->writer, &why)))
         pio_model_note(l->model, true, "quantised weights are not kept: %s", why.text);
     pio_safetensors_writer_destroy(l->writer);
     pio_safetensors_close(l->cached);
+    l->writer = NULL;
+    l->cached = NULL;
+}
+
+/* Whether what was read is what was once written. */
+static bool cache_was_right(const loader *l) {
+    uint64_t written;
+    memcpy(&written, pio_safetensors_find(l->cached, checksum_name)->data, sizeof written);
+    return written == atomic_load(&l->checksum);
 }
 
 static void read_cached(const loader *l, const pio_fill_unit *unit, pio_canonical *rows) {
@@ -238,7 +277,7 @@ static pio_status read_rows(const loader *l, const pio_fill_unit *unit, pio_cano
 }
 
 static pio_status fill_rows(void *user, const pio_fill_unit *unit, pio_canonical *rows, pio_error *error) {
-    const loader *l = user;
+    loader *l = user;
     const pio_weight *weight = &l->model->spec.weights[unit->weight];
     if (weight->kind == PIO_WEIGHT_VALUES) {
         memcpy(rows->codes, weight->values, sizeof *weight->values * (size_t)weight->cols);
@@ -246,10 +285,12 @@ static pio_status fill_rows(void *user, const pio_fill_unit *unit, pio_canonical
     }
     if (l->cached && is_quantised(weight)) {
         read_cached(l, unit, rows);
+        add_to_checksum(l, unit, rows);
         return PIO_OK;
     }
     pio_status status = read_rows(l, unit, rows, error);
     if (status || !l->writer || !is_quantised(weight)) return status;
+    add_to_checksum(l, unit, rows);
     return write_cached(l, unit, rows, error);
 }
 
@@ -264,8 +305,14 @@ pio_status pio_model_fill_weights(pio_model *model, pio_error *error) {
     for (int32_t i = 0; i < spec->n_parts && !status; i++)
         l.parts[i] = pio_checkpoint_find(model->checkpoint, spec->parts[i].from.tensor);
     if (!status) {
-        open_cache(&l);
+        open_cache(&l, true);
         status = pio_fill(model, l.cached ? "reading quantised weights" : "loading weights", fill_rows, &l, error);
+        if (!status && l.cached && !cache_was_right(&l)) {
+            pio_model_note(model, true, "the kept quantised weights are damaged and made anew");
+            close_cache(&l, PIO_CORRUPT);
+            open_cache(&l, false);
+            status = pio_fill(model, "loading weights", fill_rows, &l, error);
+        }
         close_cache(&l, status);
     }
     free(l.parts);

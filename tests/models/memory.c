@@ -165,13 +165,14 @@ static pio_status see(pio_model *model, pio_error *error) {
 
 /* Runs in a process of its own: loads, prefills a chunk, decodes, sees a picture. Its answer is the exit code. */
 static int peak_is_as_planned(const char *directory) {
+    enum { PREFILL = CUT_CONTEXT - 2 };
     const pio_engine_options options = {.backend = PIO_BACKEND_CPU,
                                         .device = PIO_AUTO,
                                         .n_threads = 2,
                                         .weights = PIO_DTYPE_Q4,
                                         .context = CUT_CONTEXT,
+                                        .chunk = PREFILL,
                                         .dummy_weights = true};
-    enum { PREFILL = CUT_CONTEXT - 2 };
     static int32_t ids[CUT_CONTEXT];
     pio_error error = {0};
     pio_model *model;

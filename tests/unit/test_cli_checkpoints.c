@@ -1,4 +1,5 @@
 /* Spoilt checkpoints: each is refused in one sentence that names the file or tensor, with nothing written. */
+#include <dirent.h>
 #include <jansson.h>
 #include <math.h>
 #include <stdio.h>
@@ -399,11 +400,51 @@ static void address_space(void **state) {
     assert_true(n_refused > 2 && n_done > 0);
 }
 
+/* Kept quantised weights that are not what was written are noticed, not used, and made anew. */
+static void damaged_caches_are_made_anew(void **state) {
+    (void)state;
+    test_random random = test_random_begin("damaged_caches_are_made_anew");
+    char *root = temp_dir_make(), cache[600], path[900] = "";
+    snprintf(cache, sizeof cache, "XDG_CACHE_HOME=%s", root);
+    const cli_call call = {
+        .arguments = (const char *const[]){"run", CLI_TINY, "What is 12 + 34?", "--cache", "--weights", "q4", NULL},
+        .environment = (const char *const[]){cache, NULL}};
+    for (int run = 0; run < 4; run++) { /* made, read, damaged, read again */
+        if (run == 2) {
+            DIR *kept = opendir(temp_dir_path(root, "inference-pio"));
+            assert_non_null(kept);
+            for (const struct dirent *entry; (entry = readdir(kept));)
+                if (entry->d_name[0] != '.') snprintf(path, sizeof path, "%s/inference-pio/%s", root, entry->d_name);
+            closedir(kept);
+            size_t n;
+            char *bytes = cli_read_file(path, &n);
+            const size_t header = 1 << 15, at = header + test_random_below(&random, n - header);
+            bytes[at] ^= (char)(1 << test_random_below(&random, 8));
+            FILE *file = fopen(path, "wb");
+            assert_true(file && fwrite(bytes, 1, n, file) == n && !fclose(file));
+            free(bytes);
+        }
+        cli_result r = cli_run(&call);
+        CLI_EXPECT(&r, CLI_DONE, "device: ");
+        assert_string_equal(r.out, "12 + 34 = 46.\n");
+        assert_int_equal(run == 2, strstr(r.err, "damaged") != NULL);
+        cli_free(&r);
+    }
+    temp_dir_remove(root);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(untouched),     cmocka_unit_test(headers),    cmocka_unit_test(headers_by_hand),
-        cmocka_unit_test(truncated),     cmocka_unit_test(not_finite), cmocka_unit_test(directories),
-        cmocka_unit_test(shards),        cmocka_unit_test(configs),    cmocka_unit_test(too_much_memory),
+        cmocka_unit_test(damaged_caches_are_made_anew),
+        cmocka_unit_test(untouched),
+        cmocka_unit_test(headers),
+        cmocka_unit_test(headers_by_hand),
+        cmocka_unit_test(truncated),
+        cmocka_unit_test(not_finite),
+        cmocka_unit_test(directories),
+        cmocka_unit_test(shards),
+        cmocka_unit_test(configs),
+        cmocka_unit_test(too_much_memory),
         cmocka_unit_test(address_space),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
