@@ -236,7 +236,12 @@ static pio_status expand(const maker *m, const pio_token_ids *from, pio_error *e
 
 static pio_status render(const maker *m, json_t *input, pio_token_ids *ids, pio_error *error) {
     pio_text text = {0}, spread = {0};
-    pio_status status = pio_speaker_render_text(m->speaker, input, &text, error);
+    const json_t *bare = json_object_get(input, "messages") ? NULL : json_object_get(input, "prompt");
+    pio_status status = PIO_OK;
+    if (!json_is_string(bare))
+        status = pio_speaker_render_text(m->speaker, input, &text, error);
+    else if (!pio_text_append(&text, json_string_value(bare), json_string_length(bare)))
+        status = pio_fail_memory(error, "the prompt", json_string_length(bare));
     if (!status && m->n_videos) status = spread_videos(m, &text, &spread, error);
     const pio_text *whole = m->n_videos ? &spread : &text;
     if (!status) status = pio_tokenizer_encode(m->speaker->tokenizer, whole->bytes, whole->n_bytes, ids, error);

@@ -14,8 +14,8 @@ typedef struct pio_prompt {
     const pio_picture **list; /* [n_pictures]: the same, as an answer takes them */
 } pio_prompt;
 
-/* The prompt of a chat: {"messages": [...], ...} through the template, then the tokenizer, each place of a picture
- * expanded to its tokens.
+/* The prompt of a chat: {"messages": [...], ...} through the template, or {"prompt": text} as it stands; then the
+ * tokenizer, each place of a picture expanded to its tokens.
  *
  * A message's content is a text or a list of parts. One with "image" or "image_url" is a picture: a file's path, a
  * file:// URL, a data: URL or base64 text, alone or as {"url": ...}. One with "video" is a list of such, its frames,

@@ -28,7 +28,7 @@ static const option options_table[] = {
     {"--image", "FILE", CLI_RUN | CLI_LOGITS, TEXT_LIST, AT(images), AT(n_images), 0, CLI_MAX_IMAGES,
      "an image; may be repeated"},
     {"--batch-file", "FILE", CLI_RUN, TEXT, AT(batch_file), 0, 0, 0,
-     "lines of {\"messages\": [...]} in (- is stdin), a JSON string a line out"},
+     "lines of {\"messages\": [...]} or {\"prompt\": ...} in (- is stdin), a JSON string a line out"},
     {"--ids", "1,2,3", CLI_LOGITS, TEXT, AT(ids), 0, 0, 0, "the token ids"},
     {"--ids-file", "FILE", CLI_LOGITS, TEXT, AT(ids_file), 0, 0, 0, "the token ids as a JSON array"},
     {"--step", "N", CLI_LOGITS, INTEGER, AT(step), 0, 1, 1 << 24,

@@ -52,11 +52,12 @@ typedef struct conversations {
 static pio_status add_conversation(const cli_speaker *speaker, conversations *all, json_t *line, long number,
                                    pio_error *error) {
     json_t *messages = json_object_get(line, "messages");
-    if (!json_is_array(messages))
+    const bool bare = !messages && json_is_string(json_object_get(line, "prompt"));
+    if (!json_is_array(messages) && !bare)
         return pio_fail(error, PIO_INVALID_ARGUMENT,
-                        "--batch-file, line %ld: not an object with a list of \"messages\"", number);
+                        "--batch-file, line %ld: not an object with a list of \"messages\" or a \"prompt\"", number);
     pio_prompt *prompt = PIO_PUSH(all, prompts);
-    json_t *input = pio_config_chat(&speaker->config, messages);
+    json_t *input = bare ? json_object() : pio_config_chat(&speaker->config, messages);
     if (!prompt || !input || json_object_update_missing(input, line)) {
         json_decref(input);
         return pio_fail_memory(error, "the conversations", sizeof *prompt * (size_t)all->n_prompts);
