@@ -2,10 +2,10 @@
 """Asks fresh questions in PyTorch and prints the exact answers per task, with the weights as the engine stores them.
 usage: evaluate.py MODEL_DIR [--n 2000] [--seed 7] [--modes bf16,q8,q4] [--check]    (needs: torch tokenizers)
 
-An answer counts when greedy decoding would give every token of it and then <|im_end|>. That is so exactly when each
-of those tokens is the likeliest after the prompt and the tokens before it, so one pass over prompt and answer tells.
---check also compares the prompt with the chat template's and the logits with transformers' (pip install transformers).
-"""
+An answer counts when greedy decoding would give every token of it, of the thoughts before it and of its end. That is so
+exactly when each of those tokens is the likeliest after the prompt and the tokens before it, so one pass over prompt and
+answer tells. --check also compares prompts and logits with transformers' (pip install transformers; for pictures also
+pillow and torchvision)."""
 import argparse
 import json
 import os
@@ -15,70 +15,51 @@ import torch
 from tokenizers import Tokenizer
 
 import checkpoint
-import conversation
+import data
+import family
 import quantise
-import qwen3
 
 
-def encode(tokenizer, questions):
-    """[(ids, length of the prompt)]"""
+def encode(tokenizer, world, questions):
+    """A data.Row for each; what must be said carries the LEARN bit."""
     out = []
     for q in questions:
-        prompt = tokenizer.encode(conversation.render(q["messages"]), add_special_tokens=False).ids
-        answer = tokenizer.encode(q["answer"] + "<|im_end|>", add_special_tokens=False).ids
-        out.append((prompt + answer, len(prompt)))
+        scenes = q.get("scenes", [])
+        text = world.render(q, world.expanded) if scenes else world.render(q)
+        prompt = tokenizer.encode(text, add_special_tokens=False).ids
+        say = tokenizer.encode(world.completion(q), add_special_tokens=False).ids
+        out.append(data.Row(prompt + [i | data.LEARN for i in say], scenes))
     return out
 
 
+def run(model, sibling, tokenizer, rows, device):
+    """(ids with their LEARN bits, logits)"""
+    batch = data.collate(sibling, tokenizer, rows, max(len(r.ids) for r in rows))
+    batch = {k: v.to(device) for k, v in batch.items()}
+    return batch["rows"], model({**batch, "ids": batch["rows"] & (data.LEARN - 1)})
+
+
 @torch.no_grad()
-def right(model, encoded, device, rows):
-    """For each question whether greedy decoding gives the expected answer; float32 throughout."""
-    cos, sin = qwen3.rope_tables(model.c, max(len(i) for i, _ in encoded), device)
-    order = sorted(range(len(encoded)), key=lambda i: len(encoded[i][0]))
-    good = [False] * len(encoded)
-    for at in range(0, len(order), rows):
-        part = order[at : at + rows]
-        width = max(len(encoded[i][0]) for i in part)
-        ids = torch.zeros(len(part), width, dtype=torch.int64)
-        for r, i in enumerate(part):
-            ids[r, : len(encoded[i][0])] = torch.tensor(encoded[i][0])
-        best = model(ids.to(device), cos, sin).argmax(-1).cpu()
-        for r, i in enumerate(part):
-            n, prompt = len(encoded[i][0]), encoded[i][1]
-            good[i] = bool((best[r, prompt - 1 : n - 1] == ids[r, prompt:n]).all())
+def right(model, sibling, tokenizer, rows, device, at_once):
+    """For each row whether greedy decoding gives what must be said; float32 throughout."""
+    order = sorted(range(len(rows)), key=lambda i: (len(rows[i].scenes), len(rows[i].ids)))
+    good = [False] * len(rows)
+    for at in range(0, len(order), at_once):
+        part = order[at : at + at_once]
+        ids, logits = run(model, sibling, tokenizer, [rows[i] for i in part], device)
+        wrong = (ids[:, 1:] & data.LEARN != 0) & (logits.argmax(-1)[:, :-1] != ids[:, 1:] & (data.LEARN - 1))
+        for i, bad in zip(part, wrong.any(1).tolist()):
+            good[i] = not bad
     return good
 
 
 def integer_activations(model):
-    """Makes every product read int8 activations, as the engine's integer kernels do; returns the hooks."""
+    """Makes every product read int8 activations, as the engine's integer kernels do; returns the hooks. Routers and
+    MLA's kv_b stay as they are."""
+    text = model.model.language_model if hasattr(model.model, "language_model") else model.model
     hooks = [m.register_forward_pre_hook(lambda _, x: (quantise.activations(x[0]),))
-             for m in model.modules() if isinstance(m, torch.nn.Linear)]
-    return hooks + [model.model.norm.register_forward_hook(lambda _, x, y: quantise.activations(y))]
-
-
-def check(path, model, tokenizer, questions, encoded):
-    """The prompts and logits against transformers'."""
-    import transformers
-
-    reference = transformers.AutoTokenizer.from_pretrained(path)
-    for q in questions:
-        text = reference.apply_chat_template(q["messages"], tokenize=False, add_generation_prompt=True)
-        assert text == conversation.render(q["messages"]), text
-    for (ids, n), q in zip(encoded, questions):
-        assert reference(conversation.render(q["messages"])).input_ids == ids[:n]
-        parts = conversation.render(q["messages"]) + q["answer"] + "<|im_end|>"
-        assert tokenizer.encode(parts, add_special_tokens=False).ids == ids, parts
-    other = transformers.Qwen3ForCausalLM.from_pretrained(path, dtype=torch.float32, attn_implementation="eager").eval()
-    worst = 0.0
-    for ids, _ in encoded[:20]:
-        cos, sin = qwen3.rope_tables(model.c, len(ids), "cpu")
-        x = torch.tensor([ids])
-        with torch.no_grad():
-            a, b = model(x, cos, sin), other(x).logits
-        worst = max(worst, ((a - b).pow(2).mean() / b.pow(2).mean()).item())
-    assert worst < 1e-9, worst
-    print("prompts and ids equal transformers' for %d questions; logits' normalised mean squared error at most %.1e" %
-          (len(questions), worst))
+             for n, m in model.named_modules() if isinstance(m, torch.nn.Linear) and not n.endswith("kv_b_proj")]
+    return hooks + [text.norm.register_forward_hook(lambda _, x, y: quantise.activations(y))]
 
 
 def table(names, results):
@@ -104,29 +85,33 @@ def main():
     p.add_argument("--check", action="store_true")
     a = p.parse_args()
     device = "cuda" if torch.cuda.is_available() else "cpu"
+    sibling = family.of_checkpoint(a.model)
+    world = sibling.load_world()
     tokenizer = Tokenizer.from_file(os.path.join(a.model, "tokenizer.json"))
     if a.source:
         with open(a.source, encoding="utf-8") as f:
             questions = [json.loads(line) for line in f][: a.n]
     else:
-        questions = conversation.Generator(random.Random(a.seed)).questions(a.n)
-    encoded = encode(tokenizer, questions)
-    model = checkpoint.load(a.model)
+        questions = world.Generator(random.Random(a.seed)).questions(a.n)
+    rows = encode(tokenizer, world, questions)
+    model, tensors = checkpoint.load(a.model, sibling)
     if a.check:
-        check(a.model, model, tokenizer, questions, encoded)
-    state, model, results = {k: v.clone().to(device) for k, v in model.state_dict().items()}, model.to(device), {}
+        import reference
+
+        reference.check(a.model, sibling, model, tokenizer, questions, rows)
+    tensors, model, results = {k: v.to(device) for k, v in tensors.items()}, model.to(device), {}
     for mode in a.modes.split(","):
         kind, _, acts = mode.partition("+")
-        model.load_state_dict(quantise.weights(state, kind))
+        sibling.load_architecture().from_published(model, quantise.weights(tensors, kind))
         hooks = integer_activations(model) if acts == "a8" else []
-        results[mode] = right(model, encoded, device, 500 if device == "cuda" else 32)
+        results[mode] = right(model, sibling, tokenizer, rows, device, 250 if device == "cuda" else 32)
         for h in hooks:
             h.remove()
     print("%d questions, %s" % (len(questions), a.source or "seed %d" % a.seed))
     table([q["task"] for q in questions], results)
     for mode in results:
         for q in [q for q, g in zip(questions, results[mode]) if not g][: a.show]:
-            print(mode, q["task"], repr(q["messages"][-1]["content"]), "->", repr(q["answer"]))
+            print(mode, q["task"], repr(world.render(q)[-160:]), "->", repr(world.completion(q)))
 
 
 if __name__ == "__main__":

@@ -73,15 +73,27 @@ def q4_noise(w):
     return _unblock(best, w, SUB)
 
 
+def form(name, w):
+    """How q4 stores the weight of this name: "q4", "q8", or "bf16" for what no type touches: norms, biases, tables of
+    positions, the routers, and MLA's kv_b."""
+    if w.dim() < 2 or name.endswith(("pos_embed.weight", "mlp.gate.weight", "kv_b_proj.weight")):
+        return "bf16"
+    return "q8" if name.endswith(("embed_tokens.weight", "lm_head.weight")) else "q4"
+
+
 def weights(state, kind):
-    """A copy of a state dict as the engine holds it with --weights kind: matrices quantised, the embedding (which is
-    the output too) never below 8 bits, norms in bf16."""
-    out = {}
+    """A checkpoint's tensors as the engine's `kind` holds them: "bf16", "q8" or "q4"; float32. A router's correction
+    bias stays what it is."""
+    out, groups = {}, {}
     for name, w in state.items():
-        w = bf16(w.float())
-        if w.dim() == 2 and kind != "bf16":
-            w = q8(w) if kind == "q8" or "embed_tokens" in name else q4(w)
-        out[name] = w
+        out[name] = w if name.endswith("e_score_correction_bias") else bf16(w.float())
+        to = form(name, w) if kind == "q4" else "q8" if kind == "q8" and form(name, w) != "bf16" else "bf16"
+        if to != "bf16":
+            groups.setdefault((to, w[0].numel()), []).append(name)
+    for (to, n), names in groups.items():  # rows are independent: all of one width at once
+        rows = [out[name].reshape(-1, n) for name in names]
+        parts = {"q8": q8, "q4": q4}[to](torch.cat(rows)).split([len(r) for r in rows])
+        out.update({name: x.reshape(out[name].shape) for name, x in zip(names, parts)})
     return out
 
 

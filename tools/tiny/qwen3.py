@@ -1,11 +1,12 @@
 """Qwen3 (dense) in plain PyTorch: the mathematics and the tensor names of the published checkpoints, so that
-state_dict() is what model.safetensors holds. A sibling architecture is another file with `Config`, `Model` and
-`config_json`."""
+state_dict() is what model.safetensors holds."""
 import dataclasses
 
 import torch
 from torch import nn
 from torch.nn import functional as F
+
+import checkpoint
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,13 +25,25 @@ class Config:
     rope_theta: float = 10000.0
 
 
-def config_json(c, eos, pad):
-    """config.json in the published spelling."""
+def config_json(c, ids):
+    """config.json in the published spelling. ids: {added token: its id}"""
     return {"architectures": ["Qwen3ForCausalLM"], "attention_bias": False, "attention_dropout": 0.0,
-            "bos_token_id": pad, "eos_token_id": eos, "hidden_act": "silu", "initializer_range": 0.02,
-            "max_window_layers": c.num_hidden_layers, "model_type": "qwen3", "rope_scaling": None,
+            "bos_token_id": ids["<|endoftext|>"], "eos_token_id": ids["<|im_end|>"], "hidden_act": "silu",
+            "initializer_range": 0.02, "max_window_layers": c.num_hidden_layers, "model_type": "qwen3", "rope_scaling": None,
             "sliding_window": None, "tie_word_embeddings": True, "torch_dtype": "bfloat16", "use_cache": True,
             "use_sliding_window": False, **dataclasses.asdict(c)}
+
+
+def read_config(values):
+    return checkpoint.pick(Config, values)
+
+
+def to_published(model):
+    return model.state_dict()
+
+
+def from_published(model, tensors):
+    model.load_state_dict(tensors)
 
 
 class RMSNorm(nn.Module):
@@ -43,12 +56,19 @@ class RMSNorm(nn.Module):
         return (y * torch.rsqrt(y.pow(2).mean(-1, keepdim=True) + self.eps) * self.weight).to(x.dtype)
 
 
-def rope_tables(c, n, device):
-    """cos and sin [n, head_dim], each half holding the same angles (rotate_half)."""
-    inv = c.rope_theta ** (-torch.arange(0, c.head_dim, 2, dtype=torch.float64) / c.head_dim)
-    angle = torch.arange(n, dtype=torch.float64)[:, None] * inv[None]
-    angle = torch.cat([angle, angle], -1)
-    return angle.cos().float().to(device), angle.sin().float().to(device)
+class Rope(nn.Module):
+    """cos and sin [positions, width], each half holding the same angles (rotate_half)."""
+
+    def __init__(self, theta, width, n):
+        super().__init__()
+        inv = theta ** (-torch.arange(0, width, 2, dtype=torch.float64) / width)
+        angle = torch.arange(n, dtype=torch.float64)[:, None] * inv[None]
+        angle = torch.cat([angle, angle], -1)
+        self.register_buffer("cos", angle.cos().float(), persistent=False)
+        self.register_buffer("sin", angle.sin().float(), persistent=False)
+
+    def forward(self, ids):
+        return self.cos[: ids.shape[1]], self.sin[: ids.shape[1]]
 
 
 def rotate(x, cos, sin):
@@ -79,20 +99,20 @@ class Attention(nn.Module):
 
 
 class MLP(nn.Module):
-    def __init__(self, c):
+    def __init__(self, hidden, width):
         super().__init__()
-        self.gate_proj = nn.Linear(c.hidden_size, c.intermediate_size, bias=False)
-        self.up_proj = nn.Linear(c.hidden_size, c.intermediate_size, bias=False)
-        self.down_proj = nn.Linear(c.intermediate_size, c.hidden_size, bias=False)
+        self.gate_proj = nn.Linear(hidden, width, bias=False)
+        self.up_proj = nn.Linear(hidden, width, bias=False)
+        self.down_proj = nn.Linear(width, hidden, bias=False)
 
     def forward(self, x):
         return self.down_proj(F.silu(self.gate_proj(x)) * self.up_proj(x))
 
 
 class Layer(nn.Module):
-    def __init__(self, c):
+    def __init__(self, c, i):
         super().__init__()
-        self.self_attn, self.mlp = Attention(c), MLP(c)
+        self.self_attn, self.mlp = Attention(c), MLP(c.hidden_size, c.intermediate_size)
         self.input_layernorm = RMSNorm(c.hidden_size, c.rms_norm_eps)
         self.post_attention_layernorm = RMSNorm(c.hidden_size, c.rms_norm_eps)
 
@@ -102,28 +122,33 @@ class Layer(nn.Module):
 
 
 class Body(nn.Module):
-    def __init__(self, c):
+    def __init__(self, c, layer):
         super().__init__()
         self.embed_tokens = nn.Embedding(c.vocab_size, c.hidden_size)
-        self.layers = nn.ModuleList(Layer(c) for _ in range(c.num_hidden_layers))
+        self.layers = nn.ModuleList(layer(c, i) for i in range(c.num_hidden_layers))
         self.norm = RMSNorm(c.hidden_size, c.rms_norm_eps)
+
+
+def initialise(model, n_layers):
+    """Random matrices; those that add to the residual stream are smaller, so that its size does not grow with depth."""
+    for name, p in model.named_parameters():
+        if p.dim() == 2:
+            std = 0.5 * p.shape[1] ** -0.5
+            if name.endswith(("o_proj.weight", "down_proj.weight")):
+                std /= (2 * n_layers) ** 0.5
+            nn.init.normal_(p, std=0.05 if "embed" in name else std)
 
 
 class Model(nn.Module):
     def __init__(self, c):
         super().__init__()
-        self.c, self.model = c, Body(c)
-        for name, p in self.named_parameters():
-            if p.dim() == 2:
-                std = 0.5 * p.shape[1] ** -0.5
-                if name.endswith(("o_proj.weight", "down_proj.weight")):
-                    std /= (2 * c.num_hidden_layers) ** 0.5
-                nn.init.normal_(p, std=0.05 if "embed" in name else std)
+        self.c, self.model = c, Body(c, Layer)
+        self.rope = Rope(c.rope_theta, c.head_dim, c.max_position_embeddings)
+        initialise(self, c.num_hidden_layers)
 
-    def forward(self, ids, cos, sin):
-        """ids [batch, tokens]; the tables' first rows are the tokens' -> logits [batch, tokens, vocab]."""
-        t = ids.shape[1]
-        x = self.model.embed_tokens(ids)
+    def forward(self, batch, aux=None):
+        """batch["ids"] [rows, tokens] -> logits [rows, tokens, vocab]. aux: nothing here (see moe.py)."""
+        x, (cos, sin) = self.model.embed_tokens(batch["ids"]), self.rope(batch["ids"])
         for layer in self.model.layers:
-            x = layer(x, cos[:t], sin[:t])
+            x = layer(x, cos, sin)
         return F.linear(self.model.norm(x), self.model.embed_tokens.weight)

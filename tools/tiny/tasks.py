@@ -33,6 +33,7 @@ class Task:
     polite: bool = True  # "please" may follow
     needs: typing.Optional[str] = None  # a task that must have come before
     gap: int = 0  # at most so many other turns lie between the two
+    result: typing.Optional[str] = None  # the field that the next question may call "that"
 
     def phrase(self, rng, fields):
         asks = self.ask[fields["kind"]] if isinstance(self.ask, dict) else self.ask
@@ -50,6 +51,10 @@ class Task:
     def reply(self, fields):
         answer = self.answer[fields["kind"]] if isinstance(self.answer, dict) else self.answer
         return answer.format(**fields)
+
+    def think(self, fields):
+        """What a reasoning model says before the answer."""
+        return ""
 
     def held_out(self, fields):
         """Whether this question's values (not its phrasing) are kept from training."""
@@ -287,21 +292,21 @@ def _beyond(rng, ranges, state):
 
 # --- the table ------------------------------------------------------------------------------------------------------
 TASKS = (
-    Task("sum", _sum, weight=3, ranges={"digits": (1, 3)}, answer="{a} + {b} = {c}.", ask=(
+    Task("sum", _sum, result="c", weight=3, ranges={"digits": (1, 3)}, answer="{a} + {b} = {c}.", ask=(
         "What is {a} + {b}?", "What is {a} plus {b}?", "{a} + {b}", "{a} + {b} = ?", "{a}+{b}", "Add {a} and {b}.",
         "What do you get if you add {a} and {b}?", "What is the sum of {a} and {b}?", "Calculate {a} + {b}.",
         "How much is {a} + {b}?", "How much is {a} plus {b}?", "Can you add {a} and {b}?", "{a} plus {b}?",
         "Please work out {a} + {b}.", "What's {a} + {b}?", "Add {b} to {a}.")),
-    Task("difference", _difference, weight=3.5, ranges={"digits": (1, 3)}, answer="{a} - {b} = {c}.", ask=(
+    Task("difference", _difference, result="c", weight=3.5, ranges={"digits": (1, 3)}, answer="{a} - {b} = {c}.", ask=(
         "What is {a} - {b}?", "What is {a} minus {b}?", "{a} - {b}", "{a} - {b} = ?", "{a}-{b}",
         "Subtract {b} from {a}.", "Take {b} away from {a}.", "What is the difference of {a} and {b}?",
         "Calculate {a} - {b}.", "How much is {a} - {b}?", "How much is {a} minus {b}?", "{a} minus {b}?",
         "Please work out {a} - {b}.", "What's {a} - {b}?", "Can you subtract {b} from {a}?")),
-    Task("product", _product, ranges={"factor": (0, 12)}, hold_out=False, answer="{a} x {b} = {c}.", ask=(
+    Task("product", _product, result="c", ranges={"factor": (0, 12)}, hold_out=False, answer="{a} x {b} = {c}.", ask=(
         "What is {a} times {b}?", "What is {a} x {b}?", "Multiply {a} by {b}.", "{a} * {b}", "{a} x {b}",
         "How much is {a} times {b}?", "What is the product of {a} and {b}?", "What's {a} * {b}?",
         "Calculate {a} * {b}.", "{a} times {b}?")),
-    Task("follow_up", _follow_up, weight=2, ranges={"result": (0, 1998), "step": (1, 99)}, needs="sum",
+    Task("follow_up", _follow_up, result="c", weight=2, ranges={"result": (0, 1998), "step": (1, 99)}, needs="sum",
          answer={"add": "{a} + {b} = {c}.", "subtract": "{a} - {b} = {c}."}, ask={
         "add": ("Add {b} to that.", "And {b} more?", "Now add {b}.", "Plus {b}?", "What if you add {b} to the result?",
                 "Add {b} to the result.", "And if I add {b}?"),
@@ -395,6 +400,7 @@ TASKS = (
 )
 
 BY_NAME = {t.name: t for t in TASKS}
+ASK = {t.name: t.ask for t in TASKS}  # for siblings that ask the same
 
 # Systems that a conversation may begin with; they change nothing.
 SYSTEMS = (
