@@ -182,7 +182,8 @@ def test_tool_calls_and_reasoning(caller):
 
 
 INTERRUPTED = """
-    import sys
+    import signal, sys
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # who starts in the background has Ctrl-C ignored
     from inference_pio.models import create_qwen3_4b_instruct_2507_plugin as create
     plugin = create().initialize(threads=2).load_model({tiny!r})
     try:
@@ -204,7 +205,10 @@ def test_ctrl_c_ends_the_answer():
     assert run.stdout.readline() == "asking\n"
     time.sleep(0.2)
     run.send_signal(signal.SIGINT)
-    out, _ = run.communicate(timeout=30)
+    try:
+        out, _ = run.communicate(timeout=30)
+    finally:
+        run.kill()
     assert run.returncode == 42 and out.splitlines()[-1] == "47 + 38 = 85."
 
 
