@@ -81,7 +81,7 @@ static double behind_the_best(const float *logits, int32_t vocab, int32_t token)
 /* The fast kernels of one token and of several round differently, so that two nearly equal logits may change places and
  * the answers part from there on. So each token is held against the float32 logits of the very text before it: it is
  * the best, or behind it by no more than the rounding of 16-bit activations explains. That rounding may send a token to
- * another expert, which moves its logits further: one token in fifty may be such. */
+ * another expert, where there are experts, which moves its logits further: one token in fifty may be such. */
 static void a_batch_in_the_default_arithmetic_takes_the_best_tokens(void **state) {
     (void)state;
     static const int32_t n_sequences[] = {1, 3, 8};
@@ -116,7 +116,7 @@ static void a_batch_in_the_default_arithmetic_takes_the_best_tokens(void **state
         pio_engine_destroy(engine);
     }
     print_message("%d of %d tokens 0.25 standard deviations or more behind the best\n", n_behind, n_tokens);
-    assert_true(n_behind * 50 <= n_tokens);
+    assert_true(n_behind <= (exact->spec.n_chosen ? n_tokens / 50 : 0));
     free(logits);
     pio_model_close(exact);
 }
