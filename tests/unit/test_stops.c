@@ -138,7 +138,7 @@ static pio_finish ask(pio_speaker *speaker, const char *const *stops, int n_stop
         pio_speaker_run(speaker, &prompt, &answer, 1, NULL, NULL, &error))
         fail_msg("%s", error.text);
     assert_true(answer.text.n_bytes < 256);
-    memcpy(text, answer.text.bytes, answer.text.n_bytes);
+    if (answer.text.n_bytes) memcpy(text, answer.text.bytes, answer.text.n_bytes); /* an empty text may have no bytes */
     text[answer.text.n_bytes] = h->text[h->n] = 0;
     pio_answer_free(&answer);
     free(prompt.items);
