@@ -53,17 +53,22 @@ static PIO_ALWAYS_INLINE void gelu_tanh(const float *x, pio_i32 n, float *y) {
     }
 }
 
-/* The tail of the error function is e^-z^2 times a polynomial in 1 / (1 + p z) (Abramowitz and Stegun 7.1.26), z =
- * |x| / sqrt 2; it is wrong by at most 1.5e-7. */
+/* Phi(-|x|), the tail of the normal distribution, is e^(-x^2 / 2) times a polynomial in t = 1 / (1 + z / 2), z = |x| /
+ * sqrt 2 (the form of Abramowitz and Stegun 7.1.26). These coefficients are fitted to the least relative error for
+ * z up to 10, 4.3e-8, so that far tails are right too. */
 static PIO_ALWAYS_INLINE void gelu_erf(const float *x, pio_i32 n, float *y) {
     for (pio_i32 i = 0; i < n; i++) {
-        const float v = x[i], z = 0.70710678f * (v < 0 ? -v : v), t = 1.0f / (1.0f + 0.3275911f * z);
-        float p = 1.061405429f;
-        p = p * t - 1.453152027f;
-        p = p * t + 1.421413741f;
-        p = p * t - 0.284496736f;
-        p = p * t + 0.254829592f;
-        const float tail = 0.5f * p * t * pio_exp(-z * z); /* of the distribution, beyond |x| */
+        const float v = x[i], t = 1.0f / (1.0f + 0.35355339f * (v < 0 ? -v : v));
+        float p = -0.02953447108f;
+        p = p * t + 0.1422874378f;
+        p = p * t - 0.2435998594f;
+        p = p * t + 0.1390334792f;
+        p = p * t - 0.0133127658f;
+        p = p * t + 0.1013434076f;
+        p = p * t + 0.1215518877f;
+        p = p * t + 0.1411876535f;
+        p = p * t + 0.141043209f;
+        const float tail = p * t * pio_exp(-0.5f * v * v);
         y[i] = v * (v < 0 ? tail : 1.0f - tail);
     }
 }
