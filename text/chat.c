@@ -6,8 +6,10 @@
 #include <string.h>
 
 struct pio_chat_template {
-    pio_template *plain, *with_tools; /* the second may be NULL: the first serves both */
-    json_t *tokens;                   /* an object: the special tokens */
+    pio_template *plain;      /* NULL: there is one for conversations with tools alone */
+    pio_template *with_tools; /* NULL: the first serves both */
+    json_t *tokens;           /* an object: the special tokens */
+    char *file;               /* that holds a list of templates */
 };
 
 enum { LARGEST_FILE_BYTES = 32 << 20 };
@@ -107,14 +109,19 @@ static pio_status compile_entry(pio_chat_template *chat, json_t *entry, const ch
     if (!plain && !with_tools)
         return pio_fail(error, PIO_CORRUPT,
                         "'%s': chat_template is neither a text nor a list with a template named 'default'", file);
-    pio_status status = compile(plain ? plain : with_tools, file, &chat->plain, error);
-    if (!status && plain && with_tools) status = compile(with_tools, file, &chat->with_tools, error);
+    if (!(chat->file = strdup(file))) return pio_fail_memory(error, "a chat template", strlen(file) + 1);
+    pio_status status = plain ? compile(plain, file, &chat->plain, error) : PIO_OK;
+    if (!status && with_tools) status = compile(with_tools, file, &chat->with_tools, error);
     return status;
 }
 
 static pio_status compile_file(pio_chat_template *chat, const char *path, pio_error *error) {
     pio_text text = {0};
     pio_status status = read_file(path, &text, error);
+    if (!status && !text.n_bytes)
+        status =
+            pio_fail(error, PIO_CORRUPT,
+                     "'%s' is empty: download it again, or remove it where tokenizer_config.json has a template", path);
     if (!status) status = pio_template_compile(text.bytes, text.n_bytes, path, &chat->plain, error);
     pio_text_free(&text);
     return status;
@@ -191,14 +198,18 @@ static bool is_empty(json_t *tools) {
 pio_status pio_chat_template_render(const pio_chat_template *chat, json_t *input, pio_text *out, pio_error *error) {
     if (!json_is_object(input))
         return pio_fail(error, PIO_INVALID_ARGUMENT, "a conversation is a JSON object with 'messages'");
+    const bool tools = chat->with_tools && !is_empty(json_object_get(input, "tools"));
+    if (!tools && !chat->plain)
+        return pio_fail(error, PIO_UNSUPPORTED,
+                        "'%s' has a chat template for conversations with tools alone, 'tool_use': add one named "
+                        "'default' to the list, or give tools",
+                        chat->file);
     json_t *variables = json_copy(chat->tokens);
     if (!variables || json_object_update(variables, input)) {
         json_decref(variables);
         return pio_fail_memory(error, "the variables of a chat template", 0);
     }
-    const pio_template *chosen = chat->plain;
-    if (chat->with_tools && !is_empty(json_object_get(input, "tools"))) chosen = chat->with_tools;
-    pio_status status = pio_template_render(chosen, variables, NULL, out, error);
+    pio_status status = pio_template_render(tools ? chat->with_tools : chat->plain, variables, NULL, out, error);
     json_decref(variables);
     return status;
 }
@@ -208,5 +219,6 @@ void pio_chat_template_free(pio_chat_template *chat) {
     pio_template_free(chat->plain);
     pio_template_free(chat->with_tools);
     json_decref(chat->tokens);
+    free(chat->file);
     free(chat);
 }

@@ -73,18 +73,20 @@ static pio_status read_added_token(reader *r) {
     pio_status status = PIO_OK;
     if (!pio_json_scan_take(&r->cursor, '{', "an added token must be an object")) return fail_json(r);
     const char *key;
+    uint64_t id; /* checked, not kept: see number_added_tokens */
     for (bool first = true; next_key(r, &first, &key);) {
         size_t i = 0;
         while (i < PIO_COUNT(flags) && strcmp(key, flags[i].key) != 0) i++;
         bool ok = !strcmp(key, "content")
                       ? pio_node_read_string(&r->cursor, &r->pool_at, key, &content, &status, r->error)
+                  : !strcmp(key, "id")   ? pio_json_scan_u64(&r->cursor, &id)
                   : i < PIO_COUNT(flags) ? pio_node_read_flag(&r->cursor, key, flags[i].flag, &status, r->error)
                                          : pio_json_scan_skip(&r->cursor);
         if (!ok) return status ? status : fail_json(r);
     }
     if (r->cursor.reason) return fail_json(r);
     if (!content.text) return fail_corrupt(r, "an added token has no 'content'");
-    if (!content.n_bytes) return PIO_OK; /* matches nothing */
+    if (!content.n_bytes) return fail_corrupt(r, "the 'content' of an added token is empty");
     pio_added_token *token = PIO_PUSH(&r->tokenizer->added, tokens);
     char *copy = token ? copy_string(content) : NULL;
     if (!copy) return pio_fail_memory(r->error, "the added tokens", content.n_bytes);
@@ -292,7 +294,7 @@ static pio_status read_top(reader *r) {
 }
 
 /* Ids as the reference gives them: that of the vocabulary where it has the token, else the next free one. The "id" that
- * the file states is not looked at. */
+ * the file states does not count. */
 static pio_status number_added_tokens(pio_tokenizer *t, pio_error *error) {
     pio_normalizer_scratch scratch = {0};
     pio_regex_scratch regex_scratch = {0};

@@ -261,6 +261,19 @@ static void expect_chat(const char *directory, const char *input_text, const cha
     json_decref(input);
 }
 
+static void expect_refused(const char *directory, const char *json, const char *part) {
+    pio_chat_template *chat;
+    pio_error error = {0};
+    pio_text out = {0};
+    json_t *input = json_loads(json, 0, NULL);
+    if (pio_chat_template_open(directory, &chat, &error)) fail_msg("%s", error.text);
+    assert_int_equal(pio_chat_template_render(chat, input, &out, &error), PIO_UNSUPPORTED);
+    if (!strstr(error.text, part)) fail_msg("'%s' lacks '%s'", error.text, part);
+    pio_chat_template_free(chat);
+    pio_text_free(&out);
+    json_decref(input);
+}
+
 static void checkpoints_give_their_template(void **state) {
     (void)state;
     char *directory = temp_dir_make();
@@ -290,6 +303,19 @@ static void checkpoints_give_their_template(void **state) {
     expect_chat(directory, "{\"messages\": [], \"tools\": []}", "plain");
     expect_chat(directory, "{\"messages\": [], \"tools\": [{}]}", "tools 1");
 
+    write_file(directory, "chat_template.json",
+               "{\"chat_template\": [{\"name\": \"tool_use\", \"template\": \"tools {{ tools|length }}\"}]}");
+    expect_chat(directory, "{\"messages\": [], \"tools\": [{}]}", "tools 1");
+    expect_refused(directory, "{\"messages\": []}",
+                   "chat_template.json' has a chat template for conversations with tools");
+    write_file(directory, "chat_template.json",
+               "{\"chat_template\": [{\"name\": \"rag\", \"template\": \"documents\"}]}");
+    assert_int_equal(pio_chat_template_open(directory, &chat, &error), PIO_CORRUPT);
+    assert_non_null(strstr(error.text, "named 'default'"));
+
+    write_file(directory, "chat_template.jinja", "");
+    assert_int_equal(pio_chat_template_open(directory, &chat, &error), PIO_CORRUPT);
+    assert_non_null(strstr(error.text, "chat_template.jinja' is empty"));
     write_file(directory, "chat_template.jinja", "file{{ eos_token }}\n");
     expect_chat(directory, "{\"messages\": []}", "file</s>");
     write_file(directory, "chat_template.jinja", "{{ 1 +");

@@ -300,6 +300,9 @@ static const struct {
     {"{\"decoder\":{\"type\":\"WordPiece\"}}", PIO_UNSUPPORTED, "'WordPiece'"},
     {"{\"added_tokens\":[{\"id\":1}]}", PIO_CORRUPT, "'content'"},
     {"{\"added_tokens\":[1]}", PIO_CORRUPT, "object"},
+    {"{\"added_tokens\":[{\"id\":-5,\"content\":\"a\"}]}", PIO_CORRUPT, "not negative"},
+    {"{\"added_tokens\":[{\"id\":1.5,\"content\":\"a\"}]}", PIO_CORRUPT, "whole number"},
+    {"{\"added_tokens\":[{\"id\":1,\"content\":\"\"}]}", PIO_CORRUPT, "'content' of an added token is empty"},
     {"{\"normalizer\":{\"type\":\"Strip\",\"strip_left\":true},\"pre_tokenizer\":null,\"added_tokens\":["
      "{\"content\":\" \",\"normalized\":true}],\"model\":{\"type\":\"BPE\",\"vocab\":{},\"merges\":[]}}",
      PIO_UNSUPPORTED, "added token 0, ' ', is nothing"},
