@@ -16,8 +16,8 @@ static pio_status refuse(const pio_key_info *key, const char *source, const char
     char takes[200];
     switch (key->type) {
     case PIO_SETTING_INTEGER:
-        snprintf(takes, sizeof takes, "a whole number from %.0f to %.0f", key->least,
-                 key->most > 9e18 ? (double)INT64_MAX : key->most);
+        snprintf(takes, sizeof takes, "a whole number from %.0f to %lld", key->least,
+                 key->most > 9e18 ? (long long)INT64_MAX : (long long)key->most); /* no double is INT64_MAX */
         break;
     case PIO_SETTING_NUMBER:
         snprintf(takes, sizeof takes, "a number from %g to %g", key->least, key->most);

@@ -89,6 +89,11 @@ static pio_status choose_best(const pio_engine_options *options, pio_chosen_devi
         if (count == 0 && used + 1 < sizeof passed)
             snprintf(passed + used, sizeof passed - used, "; not %s: %s", pio_backend_name(driver->backend), why);
     }
+    if (options->device != PIO_AUTO)
+        return pio_fail(error, PIO_INVALID_ARGUMENT,
+                        "no device of this machine that can be used has the index %d: leave --device (PIO_DEVICE) out, "
+                        "or take an index that `inference-pio devices` prints",
+                        options->device);
     return pio_fail(error, PIO_UNSUPPORTED, "no device of this machine can be used%s", passed);
 }
 

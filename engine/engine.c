@@ -114,9 +114,10 @@ pio_status pio_engine_create(pio_model *model, pio_engine **out, pio_error *erro
 pio_status pio_check_prompt(const pio_model *model, const int32_t *ids, int32_t n, pio_error *error) {
     if (n < 1) return pio_fail(error, PIO_INVALID_ARGUMENT, "the prompt is empty: give at least one token");
     if (n > model->options.context)
-        return pio_fail(error, PIO_LIMIT,
-                        "the prompt has %d tokens and the context holds %d: shorten it or raise --context", n,
-                        model->options.context);
+        return pio_fail(
+            error, PIO_LIMIT, "the prompt has %d tokens and the context holds %d%s", n, model->options.context,
+            model->options.context < model->config.common.max_positions ? ": shorten it or raise --context"
+                                                                        : ", all that the model knows: shorten it");
     for (int32_t i = 0; i < n; i++)
         if (ids[i] < 0 || ids[i] >= model->config.common.vocab_size)
             return pio_fail(error, PIO_INVALID_ARGUMENT, "token id %d at position %d is outside the vocabulary of %d",

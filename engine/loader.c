@@ -174,10 +174,16 @@ static pio_status write_cached(const loader *l, const pio_fill_unit *unit, const
 
 static pio_status not_finite(const loader *l, const pio_fill_unit *unit, int32_t row, int32_t col, pio_error *error) {
     const pio_source_row at = pio_source_find(l->model, l->parts, unit->weight, unit->first_row + row);
+    const pio_stored_tensor *tensor = at.tensor;
+    const uint64_t element_bytes = pio_stored_dtype_bits(tensor->dtype) / 8;
+    const uint64_t element = (uint64_t)((const char *)at.data - (const char *)tensor->data) / element_bytes +
+                             (uint64_t)col * (uint64_t)at.stride;
+    const uint64_t cols = tensor->dims[tensor->rank - 1]; /* of the file, be the weight its transpose */
     return pio_fail(error, PIO_CORRUPT,
-                    "'%s': tensor '%s' holds a value that is not finite (NaN or infinity) in column %d: the checkpoint "
-                    "is damaged, download it again",
-                    l->model->directory, at.tensor->name, col);
+                    "'%s': tensor '%s' holds a value that is not finite (NaN or infinity) in row %llu, column %llu: "
+                    "the file is damaged, download it again",
+                    pio_file_path(tensor->file), tensor->name, (unsigned long long)(element / cols),
+                    (unsigned long long)(element % cols));
 }
 
 /* The type of a checkpoint's tensor, which pio_source_check let through. */

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/bytes.h"
 #include "engine/model.h"
 #include "engine/step.h"
 #include "engine/vision.h"
@@ -63,10 +64,19 @@ static pio_status available(const pio_model *model, uint64_t *bytes, pio_error *
     return status;
 }
 
+static pio_status fail_context(const pio_model *model, pio_error *error) {
+    const int32_t known = model->config.common.max_positions;
+    if (model->options.context_of)
+        return pio_fail(error, PIO_INVALID_ARGUMENT, "%s: more positions than the %d that '%s' knows; ask for fewer",
+                        model->options.context_of, known, model->directory);
+    return pio_fail(error, PIO_INVALID_ARGUMENT,
+                    "--context %d is more than the %d positions that '%s' knows: use at most %d",
+                    model->options.context, known, model->directory, known);
+}
+
 pio_status pio_model_plan_memory(pio_model *model, pio_error *error) {
     pio_memory_plan *plan = &model->memory_plan;
-    uint64_t free_bytes;
-    pio_status status = available(model, &free_bytes, error);
+    pio_status status = available(model, &plan->available, error);
     if (status) return status;
     for (int32_t i = 0; i < model->spec.n_weights; i++) plan->weights += pio_model_weight_bytes(model, i);
     for (int32_t i = 0; i < model->spec.n_states; i++) plan->states += state_bytes(model, i);
@@ -76,11 +86,9 @@ pio_status pio_model_plan_memory(pio_model *model, pio_error *error) {
     if (status) return status;
     uint64_t fixed = plan->weights + plan->states + plan->workspace + plan->vision;
     int32_t known = model->config.common.max_positions, *context = &model->options.context;
-    if (*context > known)
-        return pio_fail(error, PIO_INVALID_ARGUMENT, "--context %d is more than the %d positions that '%s' knows",
-                        *context, known, model->directory);
+    if (*context > known) return fail_context(model, error);
     int32_t wanted = model->options.most_context ? model->options.most_context : DEFAULT_CONTEXT;
-    if (!*context) *context = fitting_context(model, PIO_MIN(known, wanted), fixed, free_bytes);
+    if (!*context) *context = fitting_context(model, PIO_MIN(known, wanted), fixed, plan->available);
     /* Cache rows and pages are numbered in 32 bits. */
     const int64_t page = model->spec.page_tokens;
     if ((*context + page) * model->options.max_sequences + page > INT32_MAX)
@@ -96,16 +104,18 @@ pio_status pio_model_plan_memory(pio_model *model, pio_error *error) {
     return PIO_OK;
 }
 
-static pio_status check_budget(const pio_model *model, pio_error *error) {
+pio_status pio_model_check_memory(const pio_model *model, pio_error *error) {
+    const pio_memory_plan *plan = &model->memory_plan;
+    char total[PIO_BYTES_TEXT], weights[PIO_BYTES_TEXT], cache[PIO_BYTES_TEXT], room[PIO_BYTES_TEXT];
     uint64_t free_bytes;
     pio_status status = available(model, &free_bytes, error);
-    if (status || model->memory_plan.total <= free_bytes) return status;
-    return pio_fail(error, PIO_OUT_OF_MEMORY,
-                    "'%s' needs %.3g GB (weights %.3g, KV cache %.3g) and %.3g GB are %s: use --weights q4 or a "
-                    "smaller --context",
-                    model->directory, (double)model->memory_plan.total / 1e9, (double)model->memory_plan.weights / 1e9,
-                    (double)model->memory_plan.cache / 1e9, (double)free_bytes / 1e9,
-                    free_bytes == model->options.memory_limit_bytes ? "allowed (memory_limit)" : "free");
+    if (status || plan->total <= free_bytes) return status;
+    return pio_fail(error, PIO_OUT_OF_MEMORY, "'%s' needs %s (weights %s, KV cache %s) and %s are %s: use %s",
+                    model->directory, pio_bytes_text(plan->total, total), pio_bytes_text(plan->weights, weights),
+                    pio_bytes_text(plan->cache, cache), pio_bytes_text(free_bytes, room),
+                    free_bytes == model->options.memory_limit_bytes ? "allowed (memory_limit)" : "free",
+                    model->options.weights == PIO_DTYPE_Q4 ? "a smaller --context or a smaller model"
+                                                           : "--weights q4 or a smaller --context");
 }
 
 /* Creates buffer `name`; its address goes to *address. */
@@ -130,7 +140,7 @@ static pio_status allocate_arrays(pio_model *model, pio_error *error) {
 
 pio_status pio_model_allocate(pio_model *model, pio_error *error) {
     const pio_spec *spec = &model->spec;
-    pio_status status = check_budget(model, error);
+    pio_status status = pio_model_check_memory(model, error);
     if (!status) status = allocate_arrays(model, error);
     if (status) return status;
     pio_addr *weights = model->addresses, *caches = weights + spec->n_weights, *states = caches + spec->n_caches;

@@ -16,6 +16,7 @@ typedef struct pio_memory_plan {
     uint64_t weights, cache, workspace, states;
     uint64_t vision; /* while a picture of PIO_VISION_PATCHES is seen: see vision.h */
     uint64_t total;
+    uint64_t available; /* what is free, or the part of it that the model may take */
 } pio_memory_plan;
 
 enum { PIO_MAX_BUCKETS = 16, PIO_HEAD_ROWS = 16, PIO_MAX_DISABLED = 64 };
@@ -67,6 +68,9 @@ pio_status pio_model_open(const char *directory, const pio_engine_options *optio
 
 /* Allocates everything, fills the weights (from the checkpoint, the cache, or random numbers) and records the lists. */
 pio_status pio_model_load(pio_model *model, pio_error *error);
+
+/* Refuses a model that needs more memory than there is, with both numbers. */
+pio_status pio_model_check_memory(const pio_model *model, pio_error *error);
 
 /* Refuses a device that does not compute (null): its models have plans and lists, and no answers. */
 pio_status pio_model_check_computes(const pio_model *model, pio_error *error);

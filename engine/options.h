@@ -19,6 +19,7 @@ typedef struct pio_engine_options {
     pio_dtype weights;           /* PIO_DTYPE_BF16: as stored; PIO_DTYPE_Q8, PIO_DTYPE_Q4: quantised on load */
     bool compute_f32;            /* float32 activations, cache and sums, for checking */
     int32_t context;             /* tokens of one sequence; 0: the least of what the model knows, 32768 and what fits */
+    const char *context_of;      /* what asks for `context`, in words; NULL: --context */
     int32_t most_context;        /* without `context`: a bound lower than 32768; 0: none */
     uint64_t memory_limit_bytes; /* of the model on its device; 0: what is free */
     pio_kv_type kv_type;         /* data type of the caches; auto: what the best rows of attention read */

@@ -42,16 +42,19 @@ static pio_status check_part(const pio_model *model, const pio_weight *weight, p
     if (!tensor && part->or_from.tensor[0] && (tensor = pio_checkpoint_find(model->checkpoint, part->or_from.tensor)))
         part->from = part->or_from;
     if (!tensor)
-        return pio_fail(error, PIO_NOT_FOUND,
-                        "'%s': tensor '%s' is missing: the checkpoint is incomplete or of another model",
-                        model->directory, part->from.tensor);
+        return pio_fail(
+            error, PIO_NOT_FOUND,
+            "'%s': tensor '%s' is missing: the checkpoint is incomplete or its config.json is another model's; "
+            "download it again",
+            model->directory, part->from.tensor);
     if (!has_shape(tensor, weight, part, wanted))
         return pio_fail(error, PIO_CORRUPT,
-                        "'%s': tensor '%s' has shape %s, but config.json asks for %s: they do not belong together",
+                        "'%s': tensor '%s' has shape %s, but config.json asks for %s: they do not belong "
+                        "together; download both from one place",
                         model->directory, part->from.tensor, pio_stored_tensor_shape(tensor, shape, sizeof shape),
                         wanted);
     if (tensor->dtype != PIO_STORED_BF16 && tensor->dtype != PIO_STORED_F16 && tensor->dtype != PIO_STORED_F32)
-        return pio_fail(error, PIO_UNSUPPORTED, "'%s': tensor '%s' holds %s; supported are BF16, F16 and F32",
+        return pio_fail(error, PIO_UNSUPPORTED, "'%s': tensor '%s' holds %s: give a checkpoint in BF16, F16 or F32",
                         model->directory, part->from.tensor, pio_stored_dtype_name(tensor->dtype));
     *is_bf16 &= tensor->dtype == PIO_STORED_BF16;
     return PIO_OK;
@@ -72,10 +75,11 @@ static pio_status check_unknown(const pio_model *model, pio_error *error) {
         const char *name = pio_checkpoint_tensor(model->checkpoint, i)->name;
         if (bsearch(&name, known, (size_t)spec->n_parts, sizeof *known, by_name)) continue;
         if (model->family->ignores(&model->config, name)) continue;
-        status = pio_fail(
-            error, PIO_UNSUPPORTED,
-            "'%s': tensor '%.100s' is not part of a %s model: the checkpoint is of another architecture or version",
-            model->directory, name, model->family->model_type);
+        status = pio_fail(error, PIO_UNSUPPORTED,
+                          "'%s': tensor '%.100s' is not part of a %s model: the checkpoint is of another architecture "
+                          "or version; give "
+                          "the config.json that it was published with",
+                          model->directory, name, model->family->model_type);
     }
     free(known);
     return status;

@@ -92,14 +92,14 @@ pio_status pio_json_parse(const char *name, const char *text, size_t n_bytes, pi
         if (json_error_code(&reason) == json_error_out_of_memory || reason.line < 0) /* its other sign of it */
             status = pio_fail_memory(error, name, 2 * n_bytes);
         else
-            status =
-                pio_fail(error, PIO_CORRUPT,
-                         "'%.400s' is not valid JSON (line %d, column %d: %.160s): correct it or download it again",
-                         name, reason.line, reason.column, reason.text);
+            status = pio_fail(error, PIO_CORRUPT,
+                              "'%.400s' is not valid JSON (line %d, column %d: %.160s): correct or restore it", name,
+                              reason.line, reason.column, reason.text);
         goto fail;
     }
     if (!json_is_object(json->root)) {
-        status = pio_fail(error, PIO_CORRUPT, "'%.400s' does not hold a JSON object: download it again", name);
+        status =
+            pio_fail(error, PIO_CORRUPT, "'%.400s' does not hold a JSON object, {...}: correct or restore it", name);
         goto fail;
     }
     free(copy);

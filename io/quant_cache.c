@@ -109,9 +109,11 @@ static pio_status make_directories(const char *directory, pio_error *error) {
         char kept = *at;
         *at = 0;
         struct stat info;
-        if (mkdir(path, 0700) != 0 && !(stat(path, &info) == 0 && S_ISDIR(info.st_mode)))
+        const int failure = mkdir(path, 0700) != 0 ? errno : 0; /* stat would say that there is none */
+        if (failure && !(stat(path, &info) == 0 && S_ISDIR(info.st_mode)))
             status = pio_fail(error, PIO_IO,
-                              "cannot make the directory '%.400s' (%m): set XDG_CACHE_HOME to one that can be", path);
+                              "cannot make the directory '%.400s' (%s): set XDG_CACHE_HOME to one that can be", path,
+                              strerror(failure));
         *at = kept;
     }
     free(path);

@@ -36,9 +36,10 @@ pio_status pio_select_fail(const pio_selector *selector, const pio_call *call, p
     const pio_op_info *op = pio_op_get(call->op);
     char name[PIO_ROW_NAME_BYTES];
     if (selector->forced[call->op])
-        return pio_fail(error, PIO_UNSUPPORTED,
-                        "the kernel %s, forced by PIO_KERNEL, cannot serve %s with %d rows of %d columns: leave it out",
-                        pio_row_name(selector->forced[call->op], name), op->name, call->in[0].rows, call->in[0].cols);
+        return pio_fail(
+            error, PIO_UNSUPPORTED,
+            "the kernel %s, forced by --kernel or PIO_KERNEL, cannot serve %s with %d rows of %d columns: leave it out",
+            pio_row_name(selector->forced[call->op], name), op->name, call->in[0].rows, call->in[0].cols);
     return pio_fail(error, PIO_UNSUPPORTED, "the %s backend has no kernel for %s with %d rows of %d columns%s",
                     pio_backend_name(selector->backend), op->name, call->in[0].rows, call->in[0].cols,
                     selector->portable ? " under --compute f32" : "");
@@ -54,8 +55,9 @@ static pio_status unknown_row(pio_op op, const char *wanted, size_t bytes, pio_e
         if (rows[i]->op == op)
             used += (size_t)snprintf(list + used, sizeof list - used, "%s%s", used ? ", " : "",
                                      pio_row_name(rows[i], name));
-    return pio_fail(error, PIO_INVALID_ARGUMENT, "PIO_KERNEL: no kernel of %s is named '%.*s'; there are: %s",
-                    pio_op_get(op)->name, (int)bytes, wanted, list);
+    return pio_fail(error, PIO_INVALID_ARGUMENT,
+                    "--kernel (PIO_KERNEL): no kernel of %s is named '%.*s'; there are: %s", pio_op_get(op)->name,
+                    (int)bytes, wanted, list);
 }
 
 static pio_status unknown_op(const char *wanted, size_t bytes, pio_error *error) {
@@ -65,8 +67,8 @@ static pio_status unknown_op(const char *wanted, size_t bytes, pio_error *error)
         used +=
             (size_t)snprintf(list + used, sizeof list - used, "%s%s", used ? ", " : "", pio_op_get((pio_op)i)->name);
     return pio_fail(error, PIO_INVALID_ARGUMENT,
-                    "PIO_KERNEL: '%.*s' is not <op>=<kernel> with an op of this engine; the ops are: %s", (int)bytes,
-                    wanted, list);
+                    "--kernel (PIO_KERNEL): '%.*s' is not <op>=<kernel> with an op of this engine; the ops are: %s",
+                    (int)bytes, wanted, list);
 }
 
 static pio_status force_one(pio_selector *selector, const char *text, size_t bytes, pio_error *error) {
@@ -84,7 +86,8 @@ static pio_status force_one(pio_selector *selector, const char *text, size_t byt
         pio_row_name(rows[i], name);
         if (strlen(name) != wanted_bytes || memcmp(name, wanted, wanted_bytes)) continue;
         if ((rows[i]->features & selector->features) != rows[i]->features)
-            return pio_fail(error, PIO_UNSUPPORTED, "PIO_KERNEL: this machine lacks the instructions of %s (%s)", name,
+            return pio_fail(error, PIO_UNSUPPORTED,
+                            "--kernel (PIO_KERNEL): this machine lacks the instructions of %s (%s): name another", name,
                             rows[i]->isa);
         selector->forced[op] = rows[i];
         return PIO_OK;

@@ -189,14 +189,17 @@ static void not_finite(void **state) {
             const char *tensor = i ? NORM : KEY;
             size_t n = i ? 160 : 320 * 160;
             weights w = weights_open();
-            memcpy(values(&w, tensor) + 2 * test_random_below(&random, n), &patterns[test_random_below(&random, 4)], 2);
+            const uint64_t at = test_random_below(&random, n);
+            char place[64];
+            snprintf(place, sizeof place, "row %d, column %d:", (int)(at / 160), (int)(at % 160));
+            memcpy(values(&w, tensor) + 2 * at, &patterns[test_random_below(&random, 4)], 2);
             char cache[600];
             snprintf(cache, sizeof cache, "XDG_CACHE_HOME=%s/cache", w.directory);
             const cli_call call = {.arguments = (const char *const[]){"run", save(&w), "hi", "--cache", "--weights",
                                                                       weights_types[type], NULL},
                                    .environment = (const char *const[]){cache, NULL}};
             cli_result r = cli_run(&call);
-            CLI_EXPECT(&r, CLI_REFUSED, w.directory, tensor);
+            CLI_EXPECT(&r, CLI_REFUSED, temp_dir_path(w.directory, "model.safetensors"), tensor, place);
             assert_string_equal(r.out, "");
             if (type) assert_int_equal(temp_dir_count(temp_dir_path(w.directory, "cache/inference-pio")), 0);
             cli_free(&r);
@@ -286,7 +289,7 @@ typedef struct config_case {
 } config_case;
 
 static const config_case config_cases[] = {
-    {"config.json", "model_type", "\"llama\"", {"llama", "qwen3"}},
+    {"config.json", "model_type", "\"llama\"", {"llama", "qwen3", "give a checkpoint of one of these"}},
     {"config.json", "model_type", "7", {"config.json", "model_type"}},
     {"config.json", "model_type", NULL, {"config.json", "model_type"}},
     {"config.json", "hidden_size", "0", {"config.json", "hidden_size"}},
@@ -298,10 +301,13 @@ static const config_case config_cases[] = {
     {"config.json", "hidden_size", NULL, {"config.json", "hidden_size"}},
     {"config.json", "num_hidden_layers", "0", {"config.json", "num_hidden_layers"}},
     {"config.json", "num_hidden_layers", "2147483647", {"config.json", "num_hidden_layers"}},
-    {"config.json", "num_hidden_layers", "9", {"model.layers.8.", "missing"}},
+    {"config.json", "num_hidden_layers", "9", {"model.layers.8.", "missing", "download it again"}},
     {"config.json", "num_hidden_layers", "6", {"model.layers.7."}},
     {"config.json", "num_key_value_heads", "4", {"config.json"}},
-    {"config.json", "vocab_size", "513", {"model.embed_tokens.weight", "[512, 160]", "[513, 160]"}},
+    {"config.json",
+     "vocab_size",
+     "513",
+     {"model.embed_tokens.weight", "[512, 160]", "[513, 160]: they do not belong together; download both"}},
     {"config.json", "intermediate_size", "336", {"model.layers.0.mlp.", "[320, 160]", "[336, 160]"}},
     {"config.json", "rms_norm_eps", "-1", {"config.json", "rms_norm_eps"}},
     {"config.json", "rope_theta", "0", {"config.json", "rope_theta"}},
@@ -367,6 +373,8 @@ static void too_much_memory(void **state) {
     write_config(directory, &longest);
     CLI_REFUSES(CLI_REFUSED, ("needs ", " GB are free", "--context"), "bench", directory, "--dummy-weights",
                 "--batch=64", "--context=16000000");
+    CLI_REFUSES(CLI_REFUSED, ("needs ", " MB (weights ", " MB are allowed (memory_limit)"), "run", CLI_TINY, "hi",
+                "--memory-limit=2M");
     write_config(directory, &deep);
     write_config(directory, &wide);
     write_config(directory, &wider);

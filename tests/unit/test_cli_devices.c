@@ -135,7 +135,7 @@ static void backends(void **state) {
     r = plan_with("PIO_DEVICE=99", "--backend", "cpu");
     CLI_EXPECT(&r, CLI_REFUSED, "no device 99", "cpu");
     cli_free(&r);
-    CLI_REFUSES(CLI_REFUSED, ("no device of this machine"), "plan", CLI_TINY, "--device", "99");
+    CLI_REFUSES(CLI_REFUSED, ("no device of this machine", "index 99", "--device"), "plan", CLI_TINY, "--device", "99");
     CLI_REFUSES(CLI_REFUSED, ("null", "computes nothing", "--backend"), "run", CLI_TINY, "hi", "--backend", "null");
 }
 

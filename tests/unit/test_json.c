@@ -163,7 +163,7 @@ static void broken_files_are_refused(void **state) {
         if (pio_json_load(path, 1000, &json, &error) != PIO_CORRUPT) fail_msg("'%s' was not refused", texts[i]);
         assert_null(json);
         assert_non_null(strstr(error.text, path));
-        assert_non_null(strstr(error.text, "download"));
+        assert_non_null(strstr(error.text, "restore"));
     }
     char deep[5001];
     memset(deep, '[', sizeof deep - 1);

@@ -86,7 +86,7 @@ static void unknown_kernels_list_the_known(void **state) {
         pio_status status;
         const char *words[3];
     } cases[] = {
-        {"sample=fastest", PIO_INVALID_ARGUMENT, {"PIO_KERNEL", "fastest", "sample.base.f32.portable"}},
+        {"sample=fastest", PIO_INVALID_ARGUMENT, {"--kernel (PIO_KERNEL)", "fastest", "sample.base.f32.portable"}},
         {"teleport=x", PIO_INVALID_ARGUMENT, {"PIO_KERNEL", "teleport", "linear"}},
         {"sample", PIO_INVALID_ARGUMENT, {"PIO_KERNEL", "sample", "<op>=<kernel>"}},
     };

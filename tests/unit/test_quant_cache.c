@@ -1,4 +1,5 @@
 #include "tests/support/test.h"
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -106,6 +107,19 @@ static void the_directory_follows_the_specification(void **state) {
         assert_int_equal(pio_quant_cache_directory(NULL, unusable[i], &path, &error), PIO_NOT_FOUND);
         assert_null(path);
     }
+}
+
+/* A place where nothing may be made is named with that reason. */
+static void a_place_that_is_read_only(void **state) {
+    fixture *f = *state;
+    pio_error error;
+    if (geteuid() != 0) skip(); /* only root can become somebody who may not */
+    assert_int_equal(chmod(f->root, 0555), 0);
+    assert_int_equal(seteuid(65534), 0);
+    const pio_status status = fill(&f->key, 5, &error);
+    assert_int_equal(seteuid(0), 0);
+    assert_int_equal(status, PIO_IO);
+    if (!strstr(error.text, "/new") || !strstr(error.text, strerror(EACCES))) fail_msg("%s", error.text);
 }
 
 static void a_filled_cache_is_used_until_anything_changes(void **state) {
@@ -223,6 +237,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_directory_follows_the_specification),
         cmocka_unit_test_setup_teardown(a_filled_cache_is_used_until_anything_changes, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_place_that_is_read_only, setup, teardown),
         cmocka_unit_test_setup_teardown(a_broken_file_is_not_used, setup, teardown),
         cmocka_unit_test_setup_teardown(racing_processes_both_succeed, setup, teardown),
         cmocka_unit_test_setup_teardown(a_full_disk_is_a_status_and_leaves_nothing, setup, teardown),
