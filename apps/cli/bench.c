@@ -90,7 +90,13 @@ int cli_bench(const cli_options *options) {
     cli_options adjusted = *options;
     const int tokens = options->tokens ? options->tokens : DEFAULT_TOKENS,
               context = options->engine.context ? options->engine.context : DEFAULT_CONTEXT;
+    char asked[80];
+    if (tokens > context)
+        snprintf(asked, sizeof asked, "a prefill of %d tokens (--tokens)", tokens);
+    else
+        snprintf(asked, sizeof asked, "a decode behind %d tokens (--context)", context);
     adjusted.engine.context = PIO_MAX(tokens, context + 1);
+    adjusted.engine.context_of = asked;
     adjusted.engine.max_sequences = options->batch ? options->batch : 1;
     cli_catch_interrupt();
     if (cli_open_model(&adjusted, false, &model, &error)) return cli_refuse(&error);

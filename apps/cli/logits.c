@@ -53,6 +53,9 @@ static pio_status parse_ids(feeder *f, const char *text, pio_error *error) {
                             at);
         status = add_id(f, id, error);
         at = *end ? end + 1 : end;
+        if (*end && !*at)
+            return pio_fail(error, PIO_INVALID_ARGUMENT,
+                            "--ids ends with a comma: give an id behind it or leave it out");
     }
     return status;
 }
@@ -245,7 +248,14 @@ int cli_logits(const cli_options *options) {
         return cli_refuse_usage(&error);
     }
     if (options->ids_file) status = read_ids(&f, options->ids_file, &error);
-    if (!adjusted.engine.context) adjusted.engine.context = PIO_MAX(1, f.n_given + options->greedy);
+    char asked[80];
+    if (!adjusted.engine.context) {
+        adjusted.engine.context = PIO_MAX(1, f.n_given + options->greedy);
+        adjusted.engine.context_of = asked;
+        snprintf(asked, sizeof asked, "%d token ids and %d behind them (--greedy), %d in all", f.n_given,
+                 options->greedy, adjusted.engine.context);
+        if (!options->greedy) snprintf(asked, sizeof asked, "%d token ids", f.n_given);
+    }
     cli_catch_interrupt();
     if (!status) status = cli_open_model(&adjusted, false, &f.model, &error);
     if (!status) status = check_output(f.model->directory, options->out, &error);

@@ -29,7 +29,7 @@ static void print_overview(FILE *to) {
         fprintf(to, "  inference-pio %-10s %-18s %s\n", commands[i].name, commands[i].arguments, commands[i].summary);
     fprintf(to, "\n  inference-pio COMMAND --help     the command's options\n"
                 "\nMODEL is a directory in Hugging Face form, or the name of a bundled model.\n"
-                "PIO_BACKEND=auto|cuda|hip|vulkan|cpu and PIO_DEVICE=N choose the device.\n");
+                "PIO_BACKEND=auto|cuda|hip|vulkan|cpu|null and PIO_DEVICE=N choose the device.\n");
 }
 
 static int run(int argc, char **argv) {

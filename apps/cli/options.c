@@ -197,8 +197,8 @@ static void print_setting(const pio_key_info *key, FILE *to) {
     snprintf(variable, sizeof variable, "%s", key->name);
     for (char *c = variable; *c; c++)
         if (*c >= 'a' && *c <= 'z') *c = (char)(*c - 'a' + 'A');
-    fprintf(to, "  %-24s %s%s%s%s%s%s [PIO_%s]\n", head, key->help, *key->choices ? ": " : "", key->choices,
-            *key->model ? " (" : "", key->model, *key->model ? ")" : "", variable);
+    fprintf(to, "  %-24s %s%s%s%s%s%s [PIO_%s]\n", head, key->help, *key->choices ? " (" : "", key->choices,
+            *key->choices ? ")" : "", *key->model ? "; only of " : "", key->model, variable);
 }
 
 void cli_help(const cli_command *command, FILE *to) {

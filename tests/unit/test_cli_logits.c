@@ -208,7 +208,10 @@ static void bench(void **state) {
     json_decref(bench);
     cli_free(&r);
     CLI_REFUSES(CLI_REFUSED, ("safetensors", directory), "bench", directory);
-    CLI_REFUSES(CLI_REFUSED, ("1024"), "bench", directory, "--dummy-weights", "--tokens=5000");
+    CLI_REFUSES(CLI_REFUSED, ("5000 tokens (--tokens)", "the 1024 that"), "bench", directory, "--dummy-weights",
+                "--tokens=5000");
+    CLI_REFUSES(CLI_REFUSED, ("behind 1024 tokens (--context)", "the 1024 that"), "bench", directory, "--dummy-weights",
+                "--context=1024");
     temp_dir_remove(directory);
 }
 

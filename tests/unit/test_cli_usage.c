@@ -22,6 +22,7 @@ static void overview(void **state) {
             snprintf(line, sizeof line, "\n  inference-pio %s ", commands[c]);
             if (!strstr(r.out, line)) fail_msg("the overview lacks '%s'", commands[c]);
         }
+        assert_non_null(strstr(r.out, "cpu|null"));
         cli_free(&r);
     }
     cli_result version = CLI("--version");
@@ -40,6 +41,8 @@ static void help_of_each(void **state) {
         assert_string_equal(r.out, again.out);
         assert_int_equal(strncmp(r.out + 14, commands[c], strlen(commands[c])), 0);
         assert_non_null(strstr(r.out, "--help"));
+        assert_null(strstr(r.out, "bf16, q8 or q4: ")); /* choices are listed once */
+        assert_null(strstr(r.out, "q4 (bf16"));
         cli_free(&r);
         cli_free(&again);
     }
@@ -114,6 +117,7 @@ static const wrong wrongs[] = {
     {{"run", CLI_TINY, "hi", "--top-k", "-3"}, {"--top-k", "'-3'"}},
     {{"run", CLI_TINY, "hi", "--repetition-penalty", "0"}, {"--repetition-penalty", "'0'"}},
     {{"run", CLI_TINY, "hi", "--seed", "18446744073709551616"}, {"--seed", "18446744073709551616"}},
+    {{"run", CLI_TINY, "hi", "--seed", "9223372036854775808"}, {"--seed", "from 0 to 9223372036854775807"}},
     {{"chat", CLI_TINY, "--logit-bias", "5"}, {"--logit-bias", "'5'"}},
     {{"chat", CLI_TINY, "--logit-bias", "-5=1"}, {"--logit-bias", "'-5=1'"}},
     {{"chat", CLI_TINY, "--logit-bias", "5=x"}, {"--logit-bias", "'5=x'"}},
@@ -133,6 +137,7 @@ static const wrong wrongs[] = {
     {{"logits", CLI_TINY, "--out", "x", "--ids", "1", "--ids-file=f"}, {"--ids", "--ids-file"}},
     {{"logits", CLI_TINY, "--out", "x", "--ids", "1,two"}, {"--ids", "'two'"}},
     {{"logits", CLI_TINY, "--out", "x", "--ids", "1;2"}, {"--ids", "'1;2'"}},
+    {{"logits", CLI_TINY, "--out", "x", "--ids", "1,"}, {"--ids", "ends with a comma"}},
     {{"logits", CLI_TINY, "--out", "x", "--ids", "99999999999999999999"}, {"99999999999999999999"}},
     {{"logits", CLI_TINY, "--out", "x", "--ids", "1", "--step=0"}, {"--step", "'0'"}},
     {{"logits", CLI_TINY, "--out", "x", "--ids", "1", "--greedy=0"}, {"--greedy", "'0'"}},
