@@ -58,12 +58,7 @@ static bool terminate_all(pio_answer *answer) {
 
 /* Moves the answer into a result. */
 static pio_status take_result(pio_answer *answer, pio_result **out, pio_error *error) {
-    static const char *const finishes[] = {[PIO_FINISH_NONE] = "cancelled",
-                                           [PIO_FINISH_STOP] = "stop",
-                                           [PIO_FINISH_LENGTH] = "length",
-                                           [PIO_FINISH_CANCELLED] = "cancelled"};
     const pio_request *r = &answer->request;
-    const bool calls = r->finish == PIO_FINISH_STOP && answer->parts.n_calls;
     pio_result *result = calloc(1, sizeof *result);
     if (!result || !terminate_all(answer)) {
         free(result);
@@ -71,7 +66,7 @@ static pio_status take_result(pio_answer *answer, pio_result **out, pio_error *e
     }
     *result = (pio_result){.text = answer->text,
                            .parts = answer->parts,
-                           .finish = calls ? "tool_calls" : finishes[r->finish],
+                           .finish = pio_answer_finish(answer),
                            .prompt_tokens = r->n_prompt,
                            .cached_tokens = r->n_reused,
                            .answer_tokens = r->n_generated,

@@ -20,9 +20,7 @@ pio_status pio_speaker_create(pio_model *model, pio_speaker **out, pio_error *er
     pio_speaker *speaker = calloc(1, sizeof *speaker);
     if (!speaker) return pio_fail_memory(error, "the speaker", sizeof *speaker);
     pio_status status = pio_tokenizer_open(model->directory, &speaker->tokenizer, error);
-    if (!status)
-        status = pio_sampling_read(model->directory, &speaker->sampling, speaker->end_ids, PIO_MAX_END_IDS,
-                                   &speaker->n_end_ids, error);
+    if (!status) status = pio_generation_read(model->directory, &speaker->generation, error);
     if (!status) {
         status = pio_chat_template_open(model->directory, &speaker->chat, error);
         if (status == PIO_NOT_FOUND) status = PIO_OK; /* needed only to render, which then says so */
@@ -172,8 +170,9 @@ static bool close_thoughts(stream *s, pio_request *next, pio_error *error) {
     if (s->status || !give(s, s->text.n_bytes)) return false;
     next->prompt = s->ids.items;
     next->n_prompt = s->ids.n_items;
-    if (next->max_tokens) next->max_tokens -= next->n_generated;
-    return s->ids.n_items < context && (!answer->max_tokens || next->max_tokens > 0);
+    const int32_t most = next->max_tokens;
+    if (most) next->max_tokens -= next->n_generated;
+    return s->ids.n_items < context && (!most || next->max_tokens > 0);
 }
 
 /* Answers that have thought enough go on from the end of their reasoning, as from a longer prompt. */
@@ -209,6 +208,38 @@ static pio_status finish(stream *s, pio_error *error) {
     return s->status;
 }
 
+pio_status pio_speaker_check(const pio_speaker *speaker, const pio_token_ids *prompt, int32_t max_tokens,
+                             pio_error *error) {
+    const pio_model *model = pio_engine_model(speaker->engine);
+    const int32_t most = speaker->generation.max_length;
+    pio_status status = pio_check_prompt(model, prompt->items, prompt->n_items, error);
+    if (status || max_tokens || !most || prompt->n_items < most) return status;
+    return pio_fail(error, PIO_LIMIT,
+                    "the prompt has %d tokens and '%s/generation_config.json' allows %d with the answer (max_length): "
+                    "shorten it or give max_tokens",
+                    prompt->n_items, model->directory, most);
+}
+
+/* Of the answer; 0: until the context is full. */
+static int32_t most_tokens(const pio_speaker *speaker, const pio_answer *answer, int32_t n_prompt) {
+    const int32_t most = speaker->generation.max_length;
+    return answer->max_tokens || !most ? answer->max_tokens : PIO_MAX(most - n_prompt, 1);
+}
+
+bool pio_answer_was_cut(const pio_answer *answer) {
+    const pio_request *r = &answer->request;
+    return r->finish == PIO_FINISH_LENGTH && (!answer->max_tokens || r->n_generated < answer->max_tokens);
+}
+
+const char *pio_answer_finish(const pio_answer *answer) {
+    static const char *const names[] = {[PIO_FINISH_NONE] = "cancelled",
+                                        [PIO_FINISH_STOP] = "stop",
+                                        [PIO_FINISH_LENGTH] = "length",
+                                        [PIO_FINISH_CANCELLED] = "cancelled"};
+    const bool calls = answer->request.finish == PIO_FINISH_STOP && answer->parts.n_calls;
+    return calls ? "tool_calls" : names[answer->request.finish];
+}
+
 pio_status pio_speaker_run(pio_speaker *speaker, const pio_token_ids *prompts, pio_answer *answers, int32_t n,
                            bool (*cancelled)(void *), void *user, pio_error *error) {
     stream *streams = calloc((size_t)n + 1, sizeof *streams);
@@ -221,15 +252,16 @@ pio_status pio_speaker_run(pio_speaker *speaker, const pio_token_ids *prompts, p
                                            .pictures = answers[i].pictures,
                                            .n_pictures = answers[i].n_pictures,
                                            .sampling = answers[i].sampling,
-                                           .max_tokens = answers[i].max_tokens,
-                                           .end_ids = speaker->end_ids,
-                                           .n_end_ids = speaker->n_end_ids,
+                                           .max_tokens = most_tokens(speaker, &answers[i], prompts[i].n_items),
+                                           .end_ids = speaker->generation.end_ids,
+                                           .n_end_ids = speaker->generation.n_end_ids,
                                            .on_token = on_token,
                                            .user = &streams[i]};
         streams[i] = (stream){.speaker = speaker, .answer = &answers[i]};
         requests[i] = &answers[i].request;
         status = pio_sampling_check(&answers[i].sampling, pio_engine_model(speaker->engine)->config.common.vocab_size,
                                     error);
+        if (!status) status = pio_speaker_check(speaker, &prompts[i], answers[i].max_tokens, error);
         if (!status) status = open_parser(&streams[i], &prompts[i], error);
     }
     if (!status) status = pio_engine_run(speaker->engine, requests, n, cancelled, user, error);

@@ -9,15 +9,11 @@
 #include "text/chat.h"
 #include "text/tokenizer.h"
 
-enum { PIO_MAX_END_IDS = 16 };
-
 typedef struct pio_speaker {
     pio_engine *engine;
     pio_tokenizer *tokenizer;
     pio_chat_template *chat; /* NULL: the directory has none */
-    pio_sampling sampling;   /* of generation_config.json */
-    int32_t end_ids[PIO_MAX_END_IDS];
-    int32_t n_end_ids;
+    pio_generation generation;
 } pio_speaker;
 
 /* Opens tokenizer, template and defaults beside the loaded model, which the speaker then owns. */
@@ -28,7 +24,7 @@ void pio_speaker_destroy(pio_speaker *speaker);
 typedef struct pio_answer {
     /* Set by the caller; borrowed. */
     pio_sampling sampling;
-    int32_t max_tokens;       /* 0: until the context is full */
+    int32_t max_tokens;       /* 0: until the context is full, or the checkpoint's max_length is reached */
     const char *const *stops; /* the text ends before any of these */
     int32_t n_stops;
     const pio_picture *const *pictures; /* for which the prompt's image tokens stand */
@@ -51,10 +47,20 @@ typedef struct pio_answer {
 
 void pio_answer_free(pio_answer *answer);
 
+/* How it ended: "stop", "tool_calls", "length" or "cancelled". */
+const char *pio_answer_finish(const pio_answer *answer);
+
+/* Whether it ended before its max_tokens, because the context or the checkpoint's max_length was full. */
+bool pio_answer_was_cut(const pio_answer *answer);
+
 /* The prompt of a chat: {"messages": [...], ...} through the template, as text, appended to *text; then through the
  * tokenizer, appended to *ids. A conversation with pictures is made by engine/prompt.h. */
 pio_status pio_speaker_render_text(const pio_speaker *speaker, json_t *input, pio_text *text, pio_error *error);
 pio_status pio_speaker_render(const pio_speaker *speaker, json_t *input, pio_token_ids *ids, pio_error *error);
+
+/* Refuses what pio_check_prompt refuses, and a prompt to which max_length leaves no answer, with both numbers. */
+pio_status pio_speaker_check(const pio_speaker *speaker, const pio_token_ids *prompt, int32_t max_tokens,
+                             pio_error *error);
 
 /* Continues the prompts, all together. */
 pio_status pio_speaker_run(pio_speaker *speaker, const pio_token_ids *prompts, pio_answer *answers, int32_t n,

@@ -194,10 +194,10 @@ static double as_written(float value) {
 }
 
 pio_status pio_config_read_checkpoint(pio_config *config, const char *directory, pio_error *error) {
-    pio_sampling s;
-    int32_t end_ids[64], n_end_ids;
-    pio_status status = pio_sampling_read(directory, &s, end_ids, PIO_COUNT(end_ids), &n_end_ids, error);
+    pio_generation generation;
+    pio_status status = pio_generation_read(directory, &generation, error);
     if (status) return status;
+    const pio_sampling s = generation.sampling;
     const struct {
         pio_key key;
         float value;
@@ -213,8 +213,14 @@ pio_status pio_config_read_checkpoint(pio_config *config, const char *directory,
             values[i].value != (float)pio_config_number(config, values[i].key))
             status = store(config, PIO_ORIGIN_CHECKPOINT, source, values[i].key, json_real(as_written(values[i].value)),
                            error);
-    if (!status && s.top_k && !is_settled(config, PIO_ORIGIN_CHECKPOINT, PIO_KEY_TOP_K))
-        status = store(config, PIO_ORIGIN_CHECKPOINT, source, PIO_KEY_TOP_K, json_integer(s.top_k), error);
+    const struct {
+        pio_key key;
+        int32_t value;
+    } counts[] = {{PIO_KEY_TOP_K, s.top_k},
+                  {PIO_KEY_MAX_TOKENS, PIO_MIN(generation.max_new_tokens, (int32_t)keys[PIO_KEY_MAX_TOKENS].most)}};
+    for (size_t i = 0; i < PIO_COUNT(counts) && !status; i++)
+        if (counts[i].value && !is_settled(config, PIO_ORIGIN_CHECKPOINT, counts[i].key))
+            status = store(config, PIO_ORIGIN_CHECKPOINT, source, counts[i].key, json_integer(counts[i].value), error);
     return status;
 }
 

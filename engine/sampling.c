@@ -17,60 +17,57 @@ pio_sampling pio_sampling_greedy(void) {
 
 /* ---- generation_config.json ---- */
 
-static pio_status read_end_ids(const char *directory, const char *file, int32_t *end_ids, int32_t capacity, int32_t *n,
-                               pio_error *error) {
-    char path[4200];
-    int64_t ids[64];
-    size_t found = 0;
-    pio_json *json = NULL;
-    snprintf(path, sizeof path, "%s/%s", directory, file);
-    if (access(path, F_OK)) return PIO_OK;
-    pio_status status = pio_json_load(path, CONFIG_LIMIT_BYTES, &json, error);
-    if (status) return status;
-    pio_json_object root = pio_json_root(json);
-    status = pio_json_get_ints(&root, "eos_token_id", 0, INT32_MAX, ids, PIO_MIN((size_t)capacity, PIO_COUNT(ids)),
-                               &found, error);
-    for (size_t i = 0; i < found && !status; i++) end_ids[i] = (int32_t)ids[i];
-    if (!status) *n = (int32_t)found;
-    pio_json_free(json);
+static pio_status read_end_ids(const pio_json_object *root, pio_generation *out, pio_error *error) {
+    int64_t ids[PIO_MAX_END_IDS];
+    size_t n = 0;
+    pio_status status = pio_json_get_ints(root, "eos_token_id", 0, INT32_MAX, ids, PIO_COUNT(ids), &n, error);
+    for (size_t i = 0; i < n && !status; i++) out->end_ids[i] = (int32_t)ids[i];
+    if (!status) out->n_end_ids = (int32_t)n;
     return status;
 }
 
-static pio_status read_settings(const pio_json_object *root, pio_sampling *s, pio_error *error) {
+static pio_status read_settings(const pio_json_object *root, pio_generation *out, pio_error *error) {
     bool sample = false;
     double temperature = 1, top_p = 1, min_p = 0, repetition = 1;
-    int64_t top_k = 0;
+    int64_t top_k = 0, max_new_tokens = 0, max_length = 0;
     pio_status status = pio_json_get_bool_or(root, "do_sample", false, &sample, error);
     if (!status) status = pio_json_get_double_or(root, "temperature", 0, 100, 1, &temperature, error);
     if (!status) status = pio_json_get_double_or(root, "top_p", 0, 1, 1, &top_p, error);
     if (!status) status = pio_json_get_double_or(root, "min_p", 0, 1, 0, &min_p, error);
     if (!status) status = pio_json_get_double_or(root, "repetition_penalty", 1e-3, 1e3, 1, &repetition, error);
     if (!status) status = pio_json_get_int_or(root, "top_k", 0, INT32_MAX, 0, &top_k, error);
-    s->temperature = sample ? (float)temperature : 0;
-    s->top_p = (float)top_p;
-    s->min_p = (float)min_p;
-    s->top_k = (int32_t)top_k;
-    s->repetition_penalty = (float)repetition;
+    if (!status) status = pio_json_get_int_or(root, "max_new_tokens", 1, INT32_MAX, 0, &max_new_tokens, error);
+    if (!status) status = pio_json_get_int_or(root, "max_length", 1, INT32_MAX, 0, &max_length, error);
+    out->sampling = (pio_sampling){.temperature = sample ? (float)temperature : 0,
+                                   .top_p = (float)top_p,
+                                   .min_p = (float)min_p,
+                                   .top_k = (int32_t)top_k,
+                                   .repetition_penalty = (float)repetition};
+    out->max_new_tokens = (int32_t)max_new_tokens;
+    out->max_length = (int32_t)max_length;
+    return status ? status : read_end_ids(root, out, error);
+}
+
+/* Reads one of the directory's files, if it is there. */
+static pio_status read_if_there(const char *directory, const char *file,
+                                pio_status (*read)(const pio_json_object *, pio_generation *, pio_error *),
+                                pio_generation *out, pio_error *error) {
+    char path[4200];
+    pio_json *json = NULL;
+    snprintf(path, sizeof path, "%s/%s", directory, file);
+    if (access(path, F_OK)) return PIO_OK;
+    pio_status status = pio_json_load(path, CONFIG_LIMIT_BYTES, &json, error);
+    if (status) return status;
+    pio_json_object root = pio_json_root(json);
+    status = read(&root, out, error);
+    pio_json_free(json);
     return status;
 }
 
-pio_status pio_sampling_read(const char *directory, pio_sampling *sampling, int32_t *end_ids, int32_t capacity,
-                             int32_t *n_end_ids, pio_error *error) {
-    char path[4200];
-    *sampling = pio_sampling_greedy();
-    *n_end_ids = 0;
-    snprintf(path, sizeof path, "%s/generation_config.json", directory);
-    pio_status status = PIO_OK;
-    if (!access(path, F_OK)) {
-        pio_json *json = NULL;
-        status = pio_json_load(path, CONFIG_LIMIT_BYTES, &json, error);
-        if (status) return status;
-        pio_json_object root = pio_json_root(json);
-        status = read_settings(&root, sampling, error);
-        pio_json_free(json);
-        if (!status) status = read_end_ids(directory, "generation_config.json", end_ids, capacity, n_end_ids, error);
-    }
-    if (!status && !*n_end_ids) status = read_end_ids(directory, "config.json", end_ids, capacity, n_end_ids, error);
+pio_status pio_generation_read(const char *directory, pio_generation *out, pio_error *error) {
+    *out = (pio_generation){.sampling = pio_sampling_greedy()};
+    pio_status status = read_if_there(directory, "generation_config.json", read_settings, out, error);
+    if (!status && !out->n_end_ids) status = read_if_there(directory, "config.json", read_end_ids, out, error);
     return status;
 }
 

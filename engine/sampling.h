@@ -27,10 +27,19 @@ typedef struct pio_sampling {
 /* Greedy, no penalties. */
 pio_sampling pio_sampling_greedy(void);
 
-/* The settings of a directory's generation_config.json, greedy without one; do_sample false means temperature 0. Its
- * end tokens go to `end_ids` (at most `capacity`), config.json's where it has none. */
-pio_status pio_sampling_read(const char *directory, pio_sampling *sampling, int32_t *end_ids, int32_t capacity,
-                             int32_t *n_end_ids, pio_error *error);
+enum { PIO_MAX_END_IDS = 16 };
+
+/* What a checkpoint says of its answers. */
+typedef struct pio_generation {
+    pio_sampling sampling; /* greedy where nothing is said; do_sample false means temperature 0 */
+    int32_t end_ids[PIO_MAX_END_IDS];
+    int32_t n_end_ids;
+    int32_t max_new_tokens; /* most tokens of an answer; 0: nothing is said */
+    int32_t max_length;     /* the same of prompt and answer together; counts where max_new_tokens says nothing */
+} pio_generation;
+
+/* Reads a directory's generation_config.json, if it has one; the end tokens are config.json's where it names none. */
+pio_status pio_generation_read(const char *directory, pio_generation *out, pio_error *error);
 
 /* Names a value outside its range. */
 pio_status pio_sampling_check(const pio_sampling *sampling, int32_t vocab_size, pio_error *error);

@@ -100,20 +100,13 @@ static void values_out_of_range_are_named(void **state) {
 
 /* ---- generation_config.json ---- */
 
-enum { CAPACITY = 4 };
-
-typedef struct defaults {
-    pio_sampling sampling;
-    int32_t end_ids[CAPACITY], n_end_ids;
-} defaults;
-
 /* Reads a directory with these two files; NULL: without. */
-static pio_status read_files(const char *generation, const char *config, defaults *out, pio_error *error) {
+static pio_status read_files(const char *generation, const char *config, pio_generation *out, pio_error *error) {
     char *directory = temp_dir_make();
     if (generation) temp_dir_write(directory, "generation_config.json", generation, strlen(generation));
     if (config) temp_dir_write(directory, "config.json", config, strlen(config));
     memset(out, 0x55, sizeof *out);
-    pio_status status = pio_sampling_read(directory, &out->sampling, out->end_ids, CAPACITY, &out->n_end_ids, error);
+    pio_status status = pio_generation_read(directory, out, error);
     temp_dir_remove(directory);
     return status;
 }
@@ -121,7 +114,7 @@ static pio_status read_files(const char *generation, const char *config, default
 static void defaults_come_from_the_checkpoint(void **state) {
     (void)state;
     static const char config[] = "{\"eos_token_id\": 9}";
-    defaults d;
+    pio_generation d;
     assert_int_equal(
         read_files("{\"do_sample\": true, \"temperature\": 0.7, \"top_p\": 0.8, \"top_k\": 20, \"min_p\": 0.25, "
                    "\"repetition_penalty\": 1.05, \"eos_token_id\": [7, 3], \"pad_token_id\": 1}",
@@ -131,6 +124,9 @@ static void defaults_come_from_the_checkpoint(void **state) {
     assert_true(d.sampling.repetition_penalty == 1.05f && d.sampling.top_k == 20 && d.sampling.seed == 0);
     assert_true(d.sampling.presence_penalty == 0 && d.sampling.frequency_penalty == 0 && d.sampling.n_biases == 0);
     assert_true(d.n_end_ids == 2 && d.end_ids[0] == 7 && d.end_ids[1] == 3);
+    assert_true(d.max_new_tokens == 0 && d.max_length == 0);
+    assert_int_equal(read_files("{\"max_new_tokens\": 12, \"max_length\": 99}", config, &d, NULL), PIO_OK);
+    assert_true(d.max_new_tokens == 12 && d.max_length == 99);
 
     assert_int_equal(read_files("{\"do_sample\": true, \"eos_token_id\": 7}", config, &d, NULL), PIO_OK);
     assert_true(d.sampling.temperature == 1 && d.sampling.top_p == 1 && d.sampling.repetition_penalty == 1);
@@ -161,13 +157,15 @@ static void wrong_defaults_are_refused_with_file_and_key(void **state) {
         {"{\"repetition_penalty\": 0}", "repetition_penalty"},
         {"{\"eos_token_id\": \"</s>\"}", "eos_token_id"},
         {"{\"eos_token_id\": [1, -1]}", "eos_token_id"},
-        {"{\"eos_token_id\": [1, 2, 3, 4, 5]}", "eos_token_id"},
+        {"{\"eos_token_id\": [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17]}", "eos_token_id"},
+        {"{\"max_new_tokens\": 0}", "max_new_tokens"},
+        {"{\"max_length\": \"long\"}", "max_length"},
         {"{\"top_k\": 5", "generation_config.json"},
         {"[]", "generation_config.json"},
     };
     for (size_t i = 0; i < PIO_COUNT(bad); i++) {
         pio_error error = {0};
-        defaults d;
+        pio_generation d;
         assert_int_equal(read_files(bad[i][0], "{\"eos_token_id\": 1}", &d, &error), PIO_CORRUPT);
         print_message("%s\n", error.text);
         if (!strstr(error.text, bad[i][1]) || !strstr(error.text, "generation_config.json"))
