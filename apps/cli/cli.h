@@ -25,6 +25,7 @@ typedef enum cli_group {
     CLI_PLAN = 1 << 7,
     CLI_SPEAK = 1 << 8,
     CLI_FILES = 1 << 9, /* where bundled models are */
+    CLI_CHAT = 1 << 10,
 } cli_group;
 
 enum { CLI_MAX_IMAGES = 64 };
@@ -37,7 +38,7 @@ typedef struct cli_options {
     pio_engine_options engine; /* what they say of the engine */
     bool json;
 
-    const char *batch_file;
+    const char *batch_file, *tools;
     bool stats;
 
     const char *ids, *ids_file, *out;
@@ -54,6 +55,7 @@ typedef struct cli_command {
     int groups;      /* cli_group bits */
     int least, most; /* positional arguments */
     int (*run)(const cli_options *options);
+    const char *notes; /* of --help, whole lines; NULL: none */
 } cli_command;
 
 int cli_devices(const cli_options *options);
@@ -76,6 +78,18 @@ int cli_refuse(const pio_error *error);
 
 /* The same for what was typed wrong: EXIT_USAGE. */
 int cli_refuse_usage(const pio_error *error);
+
+/* Lines of input that were refused while the others are answered. */
+typedef struct cli_refusals {
+    int n;
+    pio_error last;
+} cli_refusals; /* begin with {0} */
+
+/* Warns of the line; `file` names where it stands ("'f.jsonl'"). */
+void cli_refuse_line(cli_refusals *refusals, const char *file, long line, pio_error *error);
+
+/* The one sentence about them, in the end. Returns EXIT_DONE where there are none. */
+int cli_end_lines(const cli_refusals *refusals);
 
 /* Before anything else: standard streams that are closed are opened, so that no file of ours takes their place; a
  * closed pipe and a file that grows too large become errors of the write instead of signals. */

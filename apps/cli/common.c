@@ -24,6 +24,21 @@ int cli_refuse_usage(const pio_error *error) {
     return EXIT_USAGE;
 }
 
+void cli_refuse_line(cli_refusals *refusals, const char *file, long line, pio_error *error) {
+    pio_fail_prefix(error, "%s, line %ld", file, line);
+    fflush(stdout);
+    fprintf(stderr, "warning: %s\n", error->text);
+    refusals->n++;
+    refusals->last = *error;
+}
+
+int cli_end_lines(const cli_refusals *refusals) {
+    pio_error error = refusals->last;
+    if (!refusals->n) return EXIT_DONE;
+    if (refusals->n > 1) pio_fail_prefix(&error, "%d lines were refused, the last of them", refusals->n);
+    return cli_refuse(&error);
+}
+
 /* ---- the standard streams ---- */
 
 void cli_begin(void) {

@@ -3,24 +3,40 @@
 
 #include "apps/cli/cli.h"
 
+static const char run_notes[] =
+    "  Tool calls of an answer are lines like get_weather({\"city\": \"Paris\"}). With --json an answer is one object "
+    "with\n"
+    "  text, reasoning, tool_calls, finish (stop, tool_calls, length or cancelled), token counts and seconds.\n"
+    "  With --batch-file the options' tools are those of lines that have no \"tools\" of their own; without --json "
+    "calls\n"
+    "  stay in the text.\n";
+
+static const char chat_notes[] =
+    "  Ctrl-C stops an answer. At the prompt it throws the line away, and a second one ends the chat, as Ctrl-D does.\n"
+    "  From a pipe every line is a turn; one that cannot be answered is named on standard error, the next goes on, "
+    "and\n"
+    "  the exit status is 1 at the end.\n\n"
+    "  /image FILE    at a line's beginning shows a picture with the next turn, for models with eyes\n"
+    "  /tool RESULT   gives the result of a tool call; with the last one that is awaited the model goes on\n";
+
 static const cli_command commands[] = {
-    {"devices", "", "every device, usable or not, and why not", CLI_JSON, 0, 0, cli_devices},
+    {"devices", "", "every device, usable or not, and why not", CLI_JSON, 0, 0, cli_devices, NULL},
     {"run", "MODEL \"prompt\"", "one answer to one user turn, streamed",
-     CLI_FILES | CLI_DEVICE | CLI_MODEL | CLI_SAMPLING | CLI_SPEAK | CLI_RUN, 1, 2, cli_run},
+     CLI_FILES | CLI_DEVICE | CLI_MODEL | CLI_SAMPLING | CLI_SPEAK | CLI_RUN | CLI_JSON, 1, 2, cli_run, run_notes},
     {"chat", "MODEL", "a conversation: a turn a line on standard input",
-     CLI_FILES | CLI_DEVICE | CLI_MODEL | CLI_SAMPLING | CLI_SPEAK, 1, 1, cli_chat},
+     CLI_FILES | CLI_DEVICE | CLI_MODEL | CLI_SAMPLING | CLI_SPEAK | CLI_CHAT | CLI_JSON, 1, 1, cli_chat, chat_notes},
     {"bench", "MODEL|CONFIG_DIR", "speed of prefill and decode as a fraction of the device's limits",
-     CLI_FILES | CLI_DEVICE | CLI_MODEL | CLI_BENCH | CLI_JSON, 1, 1, cli_bench},
+     CLI_FILES | CLI_DEVICE | CLI_MODEL | CLI_BENCH | CLI_JSON, 1, 1, cli_bench, NULL},
     {"logits", "MODEL", "the logits of given token ids, as a safetensors file",
-     CLI_FILES | CLI_DEVICE | CLI_MODEL | CLI_LOGITS, 1, 1, cli_logits},
+     CLI_FILES | CLI_DEVICE | CLI_MODEL | CLI_LOGITS, 1, 1, cli_logits, NULL},
     {"tokenize", "MODEL", "JSON strings on standard input, a line each -> JSON arrays of ids", CLI_FILES, 1, 1,
-     cli_tokenize},
+     cli_tokenize, NULL},
     {"detokenize", "MODEL", "JSON arrays of ids on standard input, a line each -> JSON strings", CLI_FILES, 1, 1,
-     cli_detokenize},
+     cli_detokenize, NULL},
     {"render", "MODEL", "{\"messages\": [...], ...} on standard input -> the rendered prompt", CLI_FILES, 1, 1,
-     cli_render},
+     cli_render, NULL},
     {"plan", "MODEL|CONFIG_DIR", "the memory it will need and the kernels it will use, without reading weights",
-     CLI_FILES | CLI_DEVICE | CLI_MODEL | CLI_SAMPLING | CLI_JSON | CLI_PLAN, 1, 1, cli_plan},
+     CLI_FILES | CLI_DEVICE | CLI_MODEL | CLI_SAMPLING | CLI_JSON | CLI_PLAN, 1, 1, cli_plan, NULL},
 };
 
 static void print_overview(FILE *to) {

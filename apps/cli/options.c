@@ -25,10 +25,13 @@ typedef struct option {
 static const option options_table[] = {
     {"--config", "FILE", CLI_DEVICE, TEXT, AT(config_file), 0, 0, 0, "a JSON object with any of these settings"},
     {"--stats", NULL, CLI_SPEAK, FLAG, AT(stats), 0, 0, 0, "prints token counts and speed to stderr"},
-    {"--image", "FILE", CLI_RUN | CLI_LOGITS, TEXT_LIST, AT(images), AT(n_images), 0, CLI_MAX_IMAGES,
-     "an image; may be repeated"},
+    {"--image", "FILE", CLI_RUN | CLI_CHAT | CLI_LOGITS, TEXT_LIST, AT(images), AT(n_images), 0, CLI_MAX_IMAGES,
+     "a picture, in a chat of its first turn; may be repeated"},
+    {"--tools", "FILE", CLI_SPEAK, TEXT, AT(tools), 0, 0, 0,
+     "a JSON array of the tools that answers may call, each {\"name\", \"description\", \"parameters\"}"},
     {"--batch-file", "FILE", CLI_RUN, TEXT, AT(batch_file), 0, 0, 0,
-     "lines of {\"messages\": [...]} or {\"prompt\": ...} in (- is stdin), a JSON string a line out"},
+     "lines of {\"messages\": [...]} or {\"prompt\": ...} in (- is stdin), a JSON string a line out, null for a line "
+     "that is refused"},
     {"--ids", "1,2,3", CLI_LOGITS, TEXT, AT(ids), 0, 0, 0, "the token ids"},
     {"--ids-file", "FILE", CLI_LOGITS, TEXT, AT(ids_file), 0, 0, 0, "the token ids as a JSON array"},
     {"--step", "N", CLI_LOGITS, INTEGER, AT(step), 0, 1, 1 << 24,
@@ -203,6 +206,7 @@ static void print_setting(const pio_key_info *key, FILE *to) {
 
 void cli_help(const cli_command *command, FILE *to) {
     fprintf(to, "inference-pio %s %s\n\n  %s\n\n", command->name, command->arguments, command->summary);
+    if (command->notes) fprintf(to, "%s\n", command->notes);
     for (int key = 0; key < PIO_KEY_COUNT; key++)
         if (pio_key_get((pio_key)key)->section & sections_of(command)) print_setting(pio_key_get((pio_key)key), to);
     for (size_t i = 0; i < PIO_COUNT(options_table); i++) {

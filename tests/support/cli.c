@@ -133,6 +133,10 @@ bool cli_wait_err(cli_process *process, const char *text) {
     return true;
 }
 
+bool cli_wait_more(cli_process *process) {
+    return pump(process, time(NULL) + LIMIT_S);
+}
+
 void cli_send(cli_process *process, const char *text) {
     assert_int_equal(write(process->in, text, strlen(text)), strlen(text));
 }

@@ -47,6 +47,12 @@ static void pause_ms(unsigned ms) {
     poll(NULL, 0, (int)ms);
 }
 
+static int occurrences(const char *text, const char *part) {
+    int n = 0;
+    for (; (text = strstr(text, part)); text += strlen(part)) n++;
+    return n;
+}
+
 static cli_result interrupt(cli_process *process) {
     kill(process->pid, SIGINT);
     return cli_finish(process);
@@ -156,19 +162,33 @@ static void second_interrupt(void **state) {
     close(ends[1]);
 }
 
+/* Each answer stops, and the chat does not: the next line is answered. Between lines it ends. */
 static void interrupted_chat_on_a_pipe(void **state) {
     (void)state;
     char *directory = endless_model();
-    const char *const arguments[] = {"chat", directory, ENDLESS, NULL};
-    cli_process *process = start(arguments, true, "hi\nWhat is 1 + 1?\n");
-    assert_true(cli_wait_err(process, "device: "));
-    pause_ms(100);
-    cli_result r = interrupt(process);
-    CLI_EXPECT(&r, CLI_INTERRUPTED, NULL);
-    json_t *text = json_stringn(r.out, r.n_out);
-    assert_non_null(text);
-    json_decref(text);
-    cli_free(&r);
+    const char *const arguments[] = {"chat", directory, "--stats", ENDLESS, NULL};
+    for (int waits = 0; waits < 2; waits++) {
+        cli_process *process = start(arguments, true, NULL);
+        assert_true(cli_wait_err(process, "device: "));
+        for (int turn = 0; turn < 3; turn++) {
+            const size_t before = strlen(process->result.out);
+            cli_send(process, "What is 1 + 1?\n");
+            while (strlen(process->result.out) == before) assert_true(cli_wait_more(process));
+            kill(process->pid, SIGINT);
+            char counts[32];
+            snprintf(counts, sizeof counts, "turn %d", turn);
+            while (occurrences(process->result.err, "answer: ") <= turn)
+                if (!cli_wait_more(process)) fail_msg("%s: the chat has ended: %s", counts, process->result.err);
+        }
+        if (waits) pause_ms(50);
+        if (waits) kill(process->pid, SIGINT);
+        cli_result r = cli_finish(process);
+        CLI_EXPECT(&r, waits ? CLI_INTERRUPTED : CLI_DONE, NULL);
+        json_t *text = json_stringn(r.out, r.n_out);
+        assert_non_null(text);
+        json_decref(text);
+        cli_free(&r);
+    }
     temp_dir_remove(directory);
 }
 
@@ -210,9 +230,9 @@ static void ask(terminal *t, const char *line) {
     while (t->n == t->seen) read_more(t, "an answer");
 }
 
-static void chat_at_a_terminal(void **state) {
-    (void)state;
+static void chat_with_a_person(bool twice) {
     static terminal t;
+    t = (terminal){0};
     char *directory = endless_model();
     t.pid = forkpty(&t.fd, NULL, NULL, NULL);
     if (t.pid < 0) { /* no terminals here */
@@ -225,6 +245,7 @@ static void chat_at_a_terminal(void **state) {
         _exit(121);
     }
     read_until(&t, "device: ");
+    read_until(&t, "Ctrl-C stops an answer; at the prompt Ctrl-D, or Ctrl-C twice, ends the chat");
     read_until(&t, "\r\n> ");
     for (int turn = 0; turn < 3; turn++) { /* each time the answer stops, and the chat does not */
         ask(&t, "What is 12 + 34?\n");
@@ -234,13 +255,36 @@ static void chat_at_a_terminal(void **state) {
     type(&t, "caf\xe9\n");
     read_until(&t, "UTF-8");
     read_until(&t, "\r\n> ");
-    type(&t, "\x04");
+    for (int i = 0; i < 2; i++) { /* at the prompt: the line goes, the chat stays */
+        type(&t, "What is my na");
+        read_until(&t, "na");
+        type(&t, "\x03");
+        read_until(&t, "(Ctrl-C again or Ctrl-D ends the chat)");
+        read_until(&t, "\r\n> ");
+        type(&t, "\n"); /* a line between: it is not twice */
+        read_until(&t, "> ");
+    }
+    if (twice) {
+        type(&t, "\x03");
+        read_until(&t, "ends the chat)\r\n> ");
+    }
+    type(&t, twice ? "\x03" : "\x04");
     int how;
     waitpid(t.pid, &how, 0);
     assert_true(WIFEXITED(how));
-    assert_int_equal(WEXITSTATUS(how), CLI_DONE);
+    assert_int_equal(WEXITSTATUS(how), twice ? CLI_INTERRUPTED : CLI_DONE);
     close(t.fd);
     temp_dir_remove(directory);
+}
+
+static void chat_at_a_terminal(void **state) {
+    (void)state;
+    chat_with_a_person(false);
+}
+
+static void chat_left_by_two_interrupts(void **state) {
+    (void)state;
+    chat_with_a_person(true);
 }
 
 /* ---- readers that go away ---- */
@@ -378,6 +422,7 @@ int main(void) {
         cmocka_unit_test(second_interrupt),
         cmocka_unit_test(interrupted_chat_on_a_pipe),
         cmocka_unit_test(chat_at_a_terminal),
+        cmocka_unit_test(chat_left_by_two_interrupts),
         cmocka_unit_test(reader_leaves),
         cmocka_unit_test(cache_at_once),
         cmocka_unit_test(cache_spoilt),

@@ -1,4 +1,4 @@
-/* run and chat: answers, conversations, stop strings, and what is refused. */
+/* run: answers, batches, stop strings, and what is refused. */
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -80,124 +80,140 @@ static void prompts_refused(void **state) {
     CLI_REFUSES(CLI_REFUSED, ("without eyes"), "run", CLI_TINY, "hi", "--image", "cat.png");
     CLI_REFUSES(CLI_REFUSED, ("token 512", "vocabulary"), "run", CLI_TINY, "hi", "--logit-bias", "512=1");
     CLI_REFUSES(CLI_REFUSED, ("nothing.jsonl"), "run", CLI_TINY, "--batch-file", "nothing.jsonl");
-    CLI_REFUSES(CLI_REFUSED, ("--batch-file"), "run", CLI_TINY, "--batch-file", CLI_TINY_PATH);
+    CLI_REFUSES(CLI_REFUSED, (CLI_TINY_PATH, "directory"), "run", CLI_TINY, "--batch-file", CLI_TINY_PATH);
 }
 
-/* The context ends the answer, not the program. */
+/* The context ends the answer, not the program, and the user hears of it. */
 static void context_full(void **state) {
     (void)state;
     cli_result r = CLI("run", CLI_TINY, "What is 12 + 34?", "--context=20", "--stats");
-    CLI_EXPECT(&r, CLI_DONE, "answer: ");
+    CLI_EXPECT(&r, CLI_DONE, "answer: ", "note: the answer is cut: the context of 20 tokens is full; --context");
     assert_true(r.n_out < 14);
     cli_free(&r);
-}
-
-static void batch(void **state) {
-    (void)state;
-    static const char lines[] = "{\"messages\": [{\"role\": \"user\", \"content\": \"What is 12 + 34?\"}]}\n"
-                                "{\"messages\": [{\"role\": \"user\", \"content\": \"How much is 55 + 8?\"}]}\n"
-                                "{\"messages\": [{\"role\": \"user\", \"content\": \"Spell abc please.\"}]}\n";
-    const cli_call call = {.arguments = (const char *const[]){"run", CLI_TINY, "--batch-file", "-", NULL},
-                           .input = lines};
-    cli_result r = cli_run(&call);
-    CLI_EXPECT(&r, CLI_DONE, "device: ");
-    assert_string_equal(r.out, "\"12 + 34 = 46.\"\n\"55 + 8 = 63.\"\n\"a-b-c\"\n");
+    r = CLI("run", CLI_TINY, "What is 12 + 34?", "--max-tokens=2");
+    CLI_EXPECT(&r, CLI_DONE, NULL);
+    assert_null(strstr(r.err, "note: ")); /* as asked for */
     cli_free(&r);
-    static const struct {
-        const char *input, *part;
-    } wrongs[] = {
-        {"{\"messages\": []\n", "line 1"},
-        {"{\"messages\": [{\"role\": \"user\", \"content\": \"a\"}]}\n7\n", "line 2"},
-        {"{\"messages\": [{\"role\": \"user\", \"content\": \"a\"}]}\n{\"messages\": [{\"role\": \"pope\", "
-         "\"content\": \"a\"}]}\n",
-         "line 2"},
-        {"{\"messages\": [{\"role\": \"user\", \"content\": \"\xff\"}]}\n", "line 1"},
-        {"\n", "line 1"},
-    };
-    for (size_t i = 0; i < sizeof wrongs / sizeof *wrongs; i++) {
-        const cli_call bad = {.arguments = call.arguments, .input = wrongs[i].input};
-        r = cli_run(&bad);
-        CLI_EXPECT(&r, CLI_REFUSED, wrongs[i].part, "--batch-file");
-        assert_string_equal(r.out, "");
-        cli_free(&r);
-    }
 }
 
-/* ---- chat on a pipe ---- */
+/* max_new_tokens and max_length of generation_config.json bound answers for which no option does. */
+static void lengths_of_the_checkpoint(void **state) {
+    (void)state;
+    static const char question[] = "What is 12 + 34?";
+    char *directory = cli_copy_tiny();
+    cli_result r = CLI("run", directory, question, "--max-tokens=3"), whole = CLI("run", directory, question, "--json");
+    json_t *answer = json_loads(whole.out, 0, NULL);
+    const int n_prompt = (int)json_integer_value(json_object_get(answer, "prompt_tokens"));
+    char *three = strdup(r.out), config[200];
+    json_decref(answer);
+    cli_free(&r);
+    cli_free(&whole);
 
-static cli_result chat(const char *lines, const char *option) {
-    const cli_call call = {.arguments = (const char *const[]){"chat", CLI_TINY, "--stats", option, NULL},
+    snprintf(config, sizeof config, "{\"eos_token_id\": [511, 509], \"max_new_tokens\": 3, \"max_length\": 2}");
+    temp_dir_write(directory, "generation_config.json", config, strlen(config));
+    r = CLI("run", directory, question);
+    CLI_EXPECT(&r, CLI_DONE, NULL);
+    assert_string_equal(r.out, three);
+    cli_free(&r);
+    snprintf(config, sizeof config, "{\"eos_token_id\": [511, 509], \"max_length\": %d}", n_prompt + 3);
+    temp_dir_write(directory, "generation_config.json", config, strlen(config));
+    r = CLI("run", directory, question);
+    CLI_EXPECT(&r, CLI_DONE, "note: the answer is cut: generation_config.json", "max_length", "--max-tokens");
+    assert_string_equal(r.out, three);
+    cli_free(&r);
+    r = CLI("run", directory, question, "--max-tokens=100");
+    CLI_EXPECT(&r, CLI_DONE, NULL);
+    assert_string_equal(r.out, "12 + 34 = 46.\n");
+    cli_free(&r);
+    snprintf(config, sizeof config, "{\"eos_token_id\": [511, 509], \"max_length\": %d}", n_prompt);
+    temp_dir_write(directory, "generation_config.json", config, strlen(config));
+    CLI_REFUSES(CLI_REFUSED, ("generation_config.json", "max_length", "max_tokens"), "run", directory, question);
+    free(three);
+    temp_dir_remove(directory);
+}
+
+static void as_json(void **state) {
+    (void)state;
+    cli_result r = CLI("run", CLI_TINY, "What is 12 + 34?", "--json");
+    CLI_EXPECT(&r, CLI_DONE, "device: ");
+    json_t *answer = json_loads(r.out, 0, NULL);
+    assert_string_equal(json_string_value(json_object_get(answer, "text")), "12 + 34 = 46.");
+    assert_string_equal(json_string_value(json_object_get(answer, "finish")), "stop");
+    assert_true(json_integer_value(json_object_get(answer, "prompt_tokens")) > 5);
+    assert_true(json_integer_value(json_object_get(answer, "answer_tokens")) > 5);
+    assert_true(json_number_value(json_object_get(answer, "prompt_seconds")) > 0);
+    assert_null(json_object_get(answer, "tool_calls"));
+    json_decref(answer);
+    cli_free(&r);
+    r = CLI("run", CLI_TINY, "What is 12 + 34?", "--json", "--max-tokens=2");
+    CLI_EXPECT(&r, CLI_DONE, NULL);
+    assert_non_null(strstr(r.out, "\"finish\":\"length\""));
+    cli_free(&r);
+}
+
+#define TURN(text) "{\"messages\": [{\"role\": \"user\", \"content\": \"" text "\"}]}\n"
+
+static cli_result run_batch(const char *file, const char *lines, const char *option) {
+    const cli_call call = {.arguments =
+                               (const char *const[]){"run", CLI_TINY, "--batch-file", file, "--stats", option, NULL},
                            .input = lines};
     return cli_run(&call);
 }
 
-/* The number before " from the cache" in the n-th line of statistics. */
-static int n_reused(const cli_result *r, int turn) {
-    const char *at = r->err;
-    for (int i = 0; i <= turn; i++) {
-        at = strstr(at, "tokens (");
-        if (!at) fail_msg("no statistics of turn %d: %s", turn, r->err);
-        at += 8;
-    }
-    return (int)strtol(at, NULL, 10);
-}
-
-static void conversation(void **state) {
+static void batch(void **state) {
     (void)state;
-    cli_result r = chat("My name is Ada.\nWhat is 12 + 34?\n\nCount the letters of banana.\nWhat is my name?", NULL);
-    CLI_EXPECT(&r, CLI_DONE, "device: ");
-    int lines = 0;
-    for (const char *at = r.out; (at = strchr(at, '\n')); at++) lines++;
-    assert_int_equal(lines, 4); /* the empty line is no turn */
-    assert_non_null(strstr(r.out, "12 + 34 = 46.\n"));
-    const char *last = r.out + r.n_out - 1;
-    while (last > r.out && last[-1] != '\n') last--;
-    assert_non_null(strstr(last, "Ada"));
-    /* a page is reused once it is full: here the first before the last turn at the latest */
-    assert_int_equal(n_reused(&r, 0), 0);
-    assert_true(n_reused(&r, 3) >= 64);
-    assert_true(n_reused(&r, 3) % 64 == 0);
-    assert_true(n_reused(&r, 2) <= n_reused(&r, 3));
+    static const char lines[] = TURN("What is 12 + 34?") TURN("How much is 55 + 8?") TURN("Spell abc please.");
+    cli_result r = run_batch("-", lines, NULL);
+    CLI_EXPECT(&r, CLI_DONE, "device: ", "3 answers in ", "prompts: ", "from the cache", "answers: ", "tokens/s");
+    assert_string_equal(r.out, "\"12 + 34 = 46.\"\n\"55 + 8 = 63.\"\n\"a-b-c\"\n");
     cli_free(&r);
-}
-
-/* A turn is answered when its line has come, before the next is written. */
-static void line_by_line(void **state) {
-    (void)state;
-    const cli_call call = {.arguments = (const char *const[]){"chat", CLI_TINY, NULL}, .keep_input_open = true};
-    cli_process *process = cli_start(&call);
-    cli_send(process, "What is 12 + 34?\n");
-    assert_true(cli_wait_out(process, "= 46.\n"));
-    cli_send(process, "How much is 55 + 8?\n");
-    assert_true(cli_wait_out(process, "= 63.\n"));
-    cli_result r = cli_finish(process);
+    r = run_batch("-", lines, "--json");
     CLI_EXPECT(&r, CLI_DONE, NULL);
+    assert_non_null(strstr(r.out, "\n{\"text\":\"55 + 8 = 63.\",\"finish\":\"stop\","));
     cli_free(&r);
 }
 
-static void chats_refused(void **state) {
+/* A line that cannot be answered is null and named with its file; the others are answered. */
+static void batch_with_refused_lines(void **state) {
     (void)state;
-    char longest[6 * 1100 + 20] = "What is 1 + 1?\n";
+    char *directory = temp_dir_make(), *longest = calloc(1, 12000), place[700];
+    strcpy(longest, "{\"messages\": [{\"role\": \"user\", \"content\": \"");
     for (int i = 0; i < 1100; i++) strcat(longest, "seven ");
-    cli_result r = chat(longest, NULL);
-    CLI_EXPECT(&r, CLI_REFUSED, "1024", "tokens");
-    assert_string_equal(r.out, "1 + 1 = 2.\n");
+    strcat(longest, "\"}]}\n");
+    const char *const wrongs[][2] = {
+        {longest, "1024"},
+        {"7\n", "not JSON"},
+        {"[7]\n", "\"messages\""},
+        {"{\"messages\": []\n", "not JSON"},
+        {"{\"messages\": [{\"role\": \"pope\", \"content\": \"a\"}]}\n", "not pope"},
+        {"{\"messages\": [{\"role\": \"user\", \"content\": \"\xff\"}]}\n", "byte 0xff"},
+        {"{\"messages\": [], \"tools\": 7}\n", "tools"},
+        {"\n", "not JSON"},
+    };
+    for (size_t i = 0; i < sizeof wrongs / sizeof *wrongs; i++) {
+        char *lines = calloc(1, strlen(wrongs[i][0]) + 200);
+        sprintf(lines, "%s%s%s", TURN("What is 12 + 34?"), wrongs[i][0], TURN("How much is 55 + 8?"));
+        const char *file = temp_dir_write(directory, "lines.jsonl", lines, strlen(lines));
+        snprintf(place, sizeof place, "'%s', line 2: ", file);
+        cli_result r = run_batch(file, NULL, NULL);
+        CLI_EXPECT(&r, CLI_REFUSED, place, wrongs[i][1]);
+        assert_string_equal(r.out, "\"12 + 34 = 46.\"\nnull\n\"55 + 8 = 63.\"\n");
+        cli_free(&r);
+        free(lines);
+    }
+    cli_result r = run_batch("-", wrongs[1][0], NULL);
+    CLI_EXPECT(&r, CLI_REFUSED, "standard input, line 1: ");
+    assert_string_equal(r.out, "null\n");
     cli_free(&r);
-    r = chat("What is 1 + 1?\ncaf\xe9\nWhat is 2 + 2?\n", NULL);
-    CLI_EXPECT(&r, CLI_REFUSED, "UTF-8", "standard input");
-    assert_string_equal(r.out, "1 + 1 = 2.\n");
-    cli_free(&r);
-    r = chat("", NULL);
-    CLI_EXPECT(&r, CLI_DONE, NULL);
-    assert_string_equal(r.out, "");
-    cli_free(&r);
+    free(longest);
+    temp_dir_remove(directory);
 }
 
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(answers),         cmocka_unit_test(seeds),        cmocka_unit_test(always_utf8),
-        cmocka_unit_test(prompts_refused), cmocka_unit_test(context_full), cmocka_unit_test(batch),
-        cmocka_unit_test(conversation),    cmocka_unit_test(line_by_line), cmocka_unit_test(chats_refused),
+        cmocka_unit_test(prompts_refused), cmocka_unit_test(context_full), cmocka_unit_test(lengths_of_the_checkpoint),
+        cmocka_unit_test(as_json),         cmocka_unit_test(batch),        cmocka_unit_test(batch_with_refused_lines),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
