@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "apps/cli/cli.h"
+#include "base/bytes.h"
 
 /* A kernel and how often a step runs it. */
 typedef struct use {
@@ -52,17 +53,40 @@ static json_t *steps_of(const pio_model *model) {
     return array;
 }
 
+/* {"fits", "available"}, and why not. */
+static json_t *room_of(const pio_model *model) {
+    pio_error error = {0};
+    const bool fits = !pio_model_check_memory(model, &error);
+    json_t *room = json_pack("{s:b, s:I}", "fits", fits, "available_bytes", (json_int_t)model->memory_plan.available);
+    if (!fits) json_object_set_new(room, "why_not", json_string(error.text));
+    return room;
+}
+
+static void print_room(const pio_model *model) {
+    char text[PIO_BYTES_TEXT];
+    pio_error error = {0};
+    if (pio_model_check_memory(model, &error))
+        printf("fits       no: %s\n", error.text);
+    else
+        printf("fits       yes: %s are %s\n", pio_bytes_text(model->memory_plan.available, text),
+               model->options.memory_limit_bytes == model->memory_plan.available ? "allowed (memory_limit)" : "free");
+}
+
 static json_t *as_json(const pio_model *model, const pio_config *config) {
     const pio_memory_plan *m = &model->memory_plan;
     const pio_chosen_device *chosen = &model->chosen;
     json_t *memory = json_pack("{s:I, s:I, s:I, s:I, s:I, s:I}", "weights", (json_int_t)m->weights, "kv_cache",
                                (json_int_t)m->cache, "workspace", (json_int_t)m->workspace, "states",
                                (json_int_t)m->states, "vision", (json_int_t)m->vision, "total", (json_int_t)m->total);
-    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:i, s:i, s:o, s:o, s:o}", "model", model->directory, "family",
-                     model->family->product, "backend", pio_backend_name(chosen->caps.backend), "device",
-                     chosen->caps.name, "weights", pio_dtype_name(model->options.weights), "context",
-                     model->options.context, "page_tokens", model->spec.page_tokens, "memory_bytes", memory, "steps",
-                     steps_of(model), "settings", pio_config_show(config, model));
+    json_t *json = json_pack("{s:s, s:s, s:s, s:s, s:s, s:i, s:i, s:o, s:o, s:o}", "model", model->directory, "family",
+                             model->family->product, "backend", pio_backend_name(chosen->caps.backend), "device",
+                             chosen->caps.name, "weights", pio_dtype_name(model->options.weights), "context",
+                             model->options.context, "page_tokens", model->spec.page_tokens, "memory_bytes", memory,
+                             "steps", steps_of(model), "settings", pio_config_show(config, model));
+    json_t *room = room_of(model);
+    json_object_update(json, room);
+    json_decref(room);
+    return json;
 }
 
 static void print_value(const json_t *value) {
@@ -99,6 +123,7 @@ static void print_text(const pio_model *model, const pio_config *config) {
            (double)m->workspace / 1e6, (double)m->states / 1e6);
     if (m->vision) printf(", a picture %.1f MB", (double)m->vision / 1e6);
     printf(": %.1f MB in all\n", (double)m->total / 1e6);
+    print_room(model);
     json_t *steps = steps_of(model), *step, *kernel;
     size_t i, j;
     json_array_foreach(steps, i, step) {
