@@ -26,7 +26,8 @@ typedef enum pio_section {
     PIO_SECTION_TUNING = 1 << 2,
     PIO_SECTION_ANSWER = 1 << 3,
     PIO_SECTION_FILES = 1 << 4,
-    PIO_SECTIONS_ALL = (1 << 5) - 1,
+    PIO_SECTION_DEVICE = 1 << 5, /* which device, and what of it */
+    PIO_SECTIONS_ALL = (1 << 6) - 1,
 } pio_section;
 
 typedef enum pio_key_type {

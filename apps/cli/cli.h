@@ -15,7 +15,7 @@ enum { EXIT_DONE = 0, EXIT_REFUSED = 1, EXIT_USAGE = 2, EXIT_INTERRUPTED = 130 }
 
 /* Which options a subcommand takes. */
 typedef enum cli_group {
-    CLI_DEVICE = 1 << 0,   /* settings of the hardware; --config */
+    CLI_DEVICE = 1 << 0,   /* which device; --config */
     CLI_MODEL = 1 << 1,    /* of memory and tuning */
     CLI_SAMPLING = 1 << 2, /* of answers */
     CLI_JSON = 1 << 3,
@@ -26,6 +26,7 @@ typedef enum cli_group {
     CLI_SPEAK = 1 << 8,
     CLI_FILES = 1 << 9, /* where bundled models are */
     CLI_CHAT = 1 << 10,
+    CLI_HARDWARE = 1 << 11, /* what computes there: data types and kernels */
 } cli_group;
 
 enum { CLI_MAX_IMAGES = 64 };

@@ -20,15 +20,17 @@ static const char chat_notes[] =
     "  /tool RESULT   gives the result of a tool call; with the last one that is awaited the model goes on\n";
 
 static const cli_command commands[] = {
-    {"devices", "", "every device, usable or not, and why not", CLI_JSON, 0, 0, cli_devices, NULL},
+    {"devices", "", "every device, usable or not, and why not", CLI_DEVICE | CLI_JSON, 0, 0, cli_devices, NULL},
     {"run", "MODEL \"prompt\"", "one answer to one user turn, streamed",
-     CLI_FILES | CLI_DEVICE | CLI_MODEL | CLI_SAMPLING | CLI_SPEAK | CLI_RUN | CLI_JSON, 1, 2, cli_run, run_notes},
+     CLI_FILES | CLI_DEVICE | CLI_HARDWARE | CLI_MODEL | CLI_SAMPLING | CLI_SPEAK | CLI_RUN | CLI_JSON, 1, 2, cli_run,
+     run_notes},
     {"chat", "MODEL", "a conversation: a turn a line on standard input",
-     CLI_FILES | CLI_DEVICE | CLI_MODEL | CLI_SAMPLING | CLI_SPEAK | CLI_CHAT | CLI_JSON, 1, 1, cli_chat, chat_notes},
+     CLI_FILES | CLI_DEVICE | CLI_HARDWARE | CLI_MODEL | CLI_SAMPLING | CLI_SPEAK | CLI_CHAT | CLI_JSON, 1, 1, cli_chat,
+     chat_notes},
     {"bench", "MODEL|CONFIG_DIR", "speed of prefill and decode as a fraction of the device's limits",
-     CLI_FILES | CLI_DEVICE | CLI_MODEL | CLI_BENCH | CLI_JSON, 1, 1, cli_bench, NULL},
+     CLI_FILES | CLI_DEVICE | CLI_HARDWARE | CLI_MODEL | CLI_BENCH | CLI_JSON, 1, 1, cli_bench, NULL},
     {"logits", "MODEL", "the logits of given token ids, as a safetensors file",
-     CLI_FILES | CLI_DEVICE | CLI_MODEL | CLI_LOGITS, 1, 1, cli_logits, NULL},
+     CLI_FILES | CLI_DEVICE | CLI_HARDWARE | CLI_MODEL | CLI_LOGITS, 1, 1, cli_logits, NULL},
     {"tokenize", "MODEL", "JSON strings on standard input, a line each -> JSON arrays of ids", CLI_FILES, 1, 1,
      cli_tokenize, NULL},
     {"detokenize", "MODEL", "JSON arrays of ids on standard input, a line each -> JSON strings", CLI_FILES, 1, 1,
@@ -36,7 +38,7 @@ static const cli_command commands[] = {
     {"render", "MODEL", "{\"messages\": [...], ...} on standard input -> the rendered prompt", CLI_FILES, 1, 1,
      cli_render, NULL},
     {"plan", "MODEL|CONFIG_DIR", "the memory it will need and the kernels it will use, without reading weights",
-     CLI_FILES | CLI_DEVICE | CLI_MODEL | CLI_SAMPLING | CLI_JSON | CLI_PLAN, 1, 1, cli_plan, NULL},
+     CLI_FILES | CLI_DEVICE | CLI_HARDWARE | CLI_MODEL | CLI_SAMPLING | CLI_JSON | CLI_PLAN, 1, 1, cli_plan, NULL},
 };
 
 static void print_overview(FILE *to) {

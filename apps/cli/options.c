@@ -106,7 +106,8 @@ static int sections_of(const cli_command *command) {
     static const struct {
         int group, sections;
     } rows[] = {{CLI_FILES, PIO_SECTION_FILES},
-                {CLI_DEVICE, PIO_SECTION_HARDWARE},
+                {CLI_DEVICE, PIO_SECTION_DEVICE},
+                {CLI_HARDWARE, PIO_SECTION_HARDWARE},
                 {CLI_MODEL, PIO_SECTION_MEMORY | PIO_SECTION_TUNING},
                 {CLI_SAMPLING, PIO_SECTION_ANSWER}};
     int sections = 0;

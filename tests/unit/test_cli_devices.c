@@ -63,6 +63,54 @@ static void devices_as_text(void **state) {
     cli_free(&r);
 }
 
+static json_t *devices_with(const char *setting, const char *option, int code, const char *part) {
+    const cli_call call = {.arguments = (const char *const[]){"devices", "--json", option, NULL},
+                           .environment = (const char *const[]){setting, NULL}};
+    cli_result r = cli_run(&call);
+    CLI_EXPECT(&r, code, part);
+    json_t *devices = code == CLI_USAGE ? NULL : parse(&r);
+    cli_free(&r);
+    return devices;
+}
+
+/* The list says what the settings leave out, and by whose word; what is named and not there is an error. */
+static void devices_under_settings(void **state) {
+    (void)state;
+    json_t *device = NULL, *devices = devices_with("PIO_BACKEND=null", NULL, CLI_DONE, NULL);
+    assert_true(entries_of(devices, "null", &device) == 1 && json_is_true(json_object_get(device, "default")));
+    assert_true(entries_of(devices, "cpu", &device) == 1 && json_is_false(json_object_get(device, "usable")));
+    assert_string_equal(json_string_value(json_object_get(device, "why_not")), "PIO_BACKEND=null leaves it out");
+    json_decref(devices);
+    devices = devices_with("PIO_BACKEND=null", "--backend=cpu", CLI_DONE, NULL);
+    assert_true(entries_of(devices, "null", &device) == 1);
+    assert_string_equal(json_string_value(json_object_get(device, "why_not")), "--backend=cpu leaves it out");
+    json_decref(devices);
+    devices = devices_with("PIO_CPU_WITHOUT=avx2,amx", NULL, CLI_DONE, NULL);
+    assert_true(entries_of(devices, "cpu", &device) == 1);
+    assert_null(strstr(json_string_value(json_object_get(device, "detail")), "AVX"));
+    assert_string_equal(json_string_value(json_object_get(device, "left_out")), "PIO_CPU_WITHOUT leaves out avx2, amx");
+    json_decref(devices);
+    devices = devices_with("PIO_DEVICE=7", "--backend=cpu", CLI_REFUSED, "no device 7");
+    assert_true(entries_of(devices, "cpu", &device) == 1);
+    assert_string_equal(json_string_value(json_object_get(device, "why_not")), "PIO_DEVICE=7 leaves it out");
+    json_decref(devices);
+    devices_with("PIO_BACKEND=abacus", NULL, CLI_USAGE, "PIO_BACKEND takes auto, cpu");
+    devices_with("PIO_CPU_WITHOUT=mmx", NULL, CLI_USAGE, "PIO_CPU_WITHOUT");
+
+    static const char *const names[] = {"cuda", "hip", "vulkan"};
+    cli_result list = CLI("devices", "--json");
+    devices = parse(&list);
+    for (size_t i = 0; i < 3; i++) {
+        assert_true(entries_of(devices, names[i], &device) > 0);
+        if (json_is_true(json_object_get(device, "usable"))) continue; /* this machine has one */
+        char setting[40];
+        snprintf(setting, sizeof setting, "PIO_BACKEND=%s", names[i]);
+        json_decref(devices_with(setting, NULL, CLI_REFUSED, names[i]));
+    }
+    json_decref(devices);
+    cli_free(&list);
+}
+
 static void expect_device_line(const cli_result *r, const char *device) {
     CLI_EXPECT(r, CLI_DONE, NULL);
     char line[64] = "device: ";
@@ -96,6 +144,32 @@ static void plan_as_json(void **state) {
     assert_true(json_array_size(json_object_get(plan, "graphs")) >= 2);
     json_decref(plan);
     cli_free(&r);
+}
+
+/* What cannot be loaded can be planned, and the plan says so. */
+static void plan_that_does_not_fit(void **state) {
+    (void)state;
+    cli_result r = CLI("plan", CLI_TINY);
+    CLI_EXPECT(&r, CLI_DONE, NULL);
+    if (!strstr(r.out, "\nfits       yes: ")) fail_msg("%s", r.out);
+    cli_free(&r);
+    r = CLI("plan", CLI_TINY, "--memory-limit=2M");
+    CLI_EXPECT(&r, CLI_DONE, NULL);
+    const char *line = strstr(r.out, "\nfits       no: ");
+    if (!line || !strstr(line, "needs ") || !strstr(line, "2.1 MB are allowed (memory_limit): use --weights q4"))
+        fail_msg("%s", r.out);
+    cli_free(&r);
+    static const char *const limits[] = {"2M", "1G"};
+    for (int fits = 0; fits < 2; fits++) {
+        r = CLI("plan", CLI_TINY, "--json", "--memory-limit", limits[fits]);
+        CLI_EXPECT(&r, CLI_DONE, NULL);
+        json_t *plan = parse(&r);
+        assert_int_equal(json_is_true(json_object_get(plan, "fits")), fits);
+        assert_int_equal(json_object_get(plan, "why_not") == NULL, fits);
+        assert_true(json_integer_value(json_object_get(plan, "available_bytes")) > 0);
+        json_decref(plan);
+        cli_free(&r);
+    }
 }
 
 /* No weights are read: a config.json is enough. */
@@ -249,7 +323,9 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(devices_as_json),
         cmocka_unit_test(devices_as_text),
+        cmocka_unit_test(devices_under_settings),
         cmocka_unit_test(plan_as_json),
+        cmocka_unit_test(plan_that_does_not_fit),
         cmocka_unit_test(plan_of_a_config_alone),
         cmocka_unit_test(backends),
         cmocka_unit_test(backends_that_are_missing),
