@@ -200,9 +200,9 @@ static pio_status prepare(feeder *f, const cli_options *options, pio_error *erro
     pio_status status = pio_check_prompt(f->model, f->ids, f->n_given, error);
     if (status) return status;
     if (options->greedy > f->model->options.context - f->n_given)
-        return pio_fail(error, PIO_LIMIT,
-                        "%d ids and %d more are %d tokens and the context holds %d: raise --context or lower --greedy",
-                        f->n_given, options->greedy, f->n_given + options->greedy, f->model->options.context);
+        return pio_fail(error, PIO_LIMIT, "%d ids and %d more are %d tokens and the context holds %d: lower --greedy%s",
+                        f->n_given, options->greedy, f->n_given + options->greedy, f->model->options.context,
+                        f->model->options.context < f->model->config.common.max_positions ? " or raise --context" : "");
     f->n_all = f->n_given + options->greedy;
     f->n_pages = PIO_CEIL_DIV(f->n_all, f->model->spec.page_tokens);
     f->step = options->step ? PIO_MIN(options->step, f->model->options.chunk) : f->model->options.chunk;

@@ -112,7 +112,12 @@ static void too_long(void **state) {
     CLI_REFUSES(CLI_REFUSED, ("1025", "1024"), "logits", CLI_TINY, "--ids", ids, "--out", out);
     CLI_REFUSES(CLI_REFUSED, ("1025", "100"), "logits", CLI_TINY, "--ids", ids, "--out", out, "--context=100");
     CLI_REFUSES(CLI_REFUSED, ("1030", "1024"), "logits", CLI_TINY, "--ids=1,2,3", "--out", out, "--greedy=1027");
-    CLI_REFUSES(CLI_REFUSED, ("8", "7"), "logits", CLI_TINY, "--ids=1,2,3", "--out", out, "--greedy=5", "--context=7");
+    CLI_REFUSES(CLI_REFUSED, ("8", "7", "raise --context"), "logits", CLI_TINY, "--ids=1,2,3", "--out", out,
+                "--greedy=5", "--context=7");
+    cli_result most = CLI("logits", CLI_TINY, "--ids=1,2,3", "--out", out, "--greedy=1027", "--context=1024");
+    CLI_EXPECT(&most, CLI_REFUSED, "1030", "1024", "lower --greedy");
+    assert_null(strstr(most.err, "raise --context")); /* the model knows no more */
+    cli_free(&most);
     CLI_REFUSES(CLI_REFUSED, ("--context 1025", "1024"), "logits", CLI_TINY, "--ids=1", "--out", out, "--context=1025");
     assert_int_equal(temp_dir_count(directory), 0);
     cli_result r = CLI("logits", CLI_TINY, "--ids=1,2,3", "--out", out, "--greedy=5", "--context=8");
