@@ -133,8 +133,24 @@ bool cli_wait_err(cli_process *process, const char *text) {
     return true;
 }
 
-bool cli_wait_more(cli_process *process) {
-    return pump(process, time(NULL) + LIMIT_S);
+bool cli_wait_more_out(cli_process *process, size_t n_bytes) {
+    const time_t until = time(NULL) + LIMIT_S;
+    while (process->result.n_out <= n_bytes)
+        if (!pump(process, until)) return false;
+    return true;
+}
+
+static int occurrences(const char *text, const char *part) {
+    int n = 0;
+    for (; (text = strstr(text, part)); text += strlen(part)) n++;
+    return n;
+}
+
+bool cli_wait_err_times(cli_process *process, const char *text, int times) {
+    const time_t until = time(NULL) + LIMIT_S;
+    while (occurrences(process->result.err, text) < times)
+        if (!pump(process, until)) return false;
+    return true;
 }
 
 void cli_send(cli_process *process, const char *text) {

@@ -65,7 +65,10 @@ cli_process *cli_start(const cli_call *call);
 /* Reads until stdout (or stderr) holds the text. False when the program ended before. */
 bool cli_wait_out(cli_process *process, const char *text);
 bool cli_wait_err(cli_process *process, const char *text);
-bool cli_wait_more(cli_process *process); /* for anything at all */
+
+/* Until stdout has more than n bytes, or stderr holds the text so many times. */
+bool cli_wait_more_out(cli_process *process, size_t n_bytes);
+bool cli_wait_err_times(cli_process *process, const char *text, int times);
 void cli_send(cli_process *process, const char *text);
 void cli_close_input(cli_process *process);
 

@@ -47,12 +47,6 @@ static void pause_ms(unsigned ms) {
     poll(NULL, 0, (int)ms);
 }
 
-static int occurrences(const char *text, const char *part) {
-    int n = 0;
-    for (; (text = strstr(text, part)); text += strlen(part)) n++;
-    return n;
-}
-
 static cli_result interrupt(cli_process *process) {
     kill(process->pid, SIGINT);
     return cli_finish(process);
@@ -171,14 +165,12 @@ static void interrupted_chat_on_a_pipe(void **state) {
         cli_process *process = start(arguments, true, NULL);
         assert_true(cli_wait_err(process, "device: "));
         for (int turn = 0; turn < 3; turn++) {
-            const size_t before = strlen(process->result.out);
+            const size_t before = process->result.n_out; /* NULs may come, too */
             cli_send(process, "What is 1 + 1?\n");
-            while (strlen(process->result.out) == before) assert_true(cli_wait_more(process));
+            assert_true(cli_wait_more_out(process, before));
             kill(process->pid, SIGINT);
-            char counts[32];
-            snprintf(counts, sizeof counts, "turn %d", turn);
-            while (occurrences(process->result.err, "answer: ") <= turn)
-                if (!cli_wait_more(process)) fail_msg("%s: the chat has ended: %s", counts, process->result.err);
+            if (!cli_wait_err_times(process, "answer: ", turn + 1))
+                fail_msg("turn %d: the chat has ended: %s", turn, process->result.err);
         }
         if (waits) pause_ms(50);
         if (waits) kill(process->pid, SIGINT);
