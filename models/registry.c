@@ -37,7 +37,8 @@ pio_status pio_model_family_find(const pio_json_object *root, const pio_model_fa
             used += (size_t)snprintf(known + used, sizeof known - used, "%s%s", i ? ", " : "", families[i]->model_type);
     }
     return *out ? PIO_OK
-                : pio_fail(error, PIO_UNSUPPORTED,
-                           "'%s': model_type '%.60s' is not supported: give a checkpoint of one of these: %s",
-                           root->file, type, known);
+                : pio_fail(
+                      error, PIO_UNSUPPORTED,
+                      "'%s': model_type '%.60s' is not supported; supported are: %s; give a checkpoint of one of these",
+                      root->file, type, known);
 }
