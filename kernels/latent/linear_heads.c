@@ -2,8 +2,7 @@
  * kernel's function as if it were alone. */
 #include "base/compiler.h"
 #include "kernels/families.h"
-
-enum { UNIT_ROWS = 32 };
+#include "kernels/linear/linear_alone.h"
 
 /* The head as a linear layer. */
 static pio_linear_args head_of(const pio_linear_heads_args *a, int32_t head, int32_t live) {
@@ -18,18 +17,11 @@ static pio_linear_args head_of(const pio_linear_heads_args *a, int32_t head, int
                              .y_stride = a->y_stride};
 }
 
-static void multiply(pio_cpu_function kernel, pio_linear_args *args, pio_worker *worker, pio_i32 phase) {
-    atomic_int next = 0;
-    pio_worker alone = {0, 1, &next, worker->scratch, worker->scratch_bytes};
-    args->phase = phase;
-    kernel(args, &alone);
-}
-
 static void run(const void *args, pio_worker *worker, pio_cpu_function kernel, bool tiled) {
     const pio_linear_heads_args *a = args;
     const int32_t live = a->live ? *PIO_AT(const pio_i32, a->live) : a->rows;
-    const int32_t n_units = PIO_CEIL_DIV(a->n_out, UNIT_ROWS);
-    const pio_u64 unit_bytes = pio_layout_get((pio_layout)a->layout)->bytes(UNIT_ROWS, a->cols);
+    const pio_u64 unit_bytes = pio_linear_unit_bytes(a->layout, a->cols);
+    const int32_t n_units = pio_linear_units(unit_bytes, a->n_out);
     const size_t tile_bytes = PIO_ROUND_UP(pio_linear_tile_bytes(PIO_ENC_F32, a->cols), 64);
     const pio_u64 tiles = a->scratch + (pio_u64)worker->index * (pio_u64)a->rows * tile_bytes;
     int32_t first, end, packed = -1;
@@ -38,13 +30,11 @@ static void run(const void *args, pio_worker *worker, pio_cpu_function kernel, b
             const int32_t head = first / n_units, unit = first % n_units;
             pio_linear_args linear = head_of(a, head, live);
             linear.scratch = tiles;
-            if (tiled && packed != head) multiply(kernel, &linear, worker, PIO_LINEAR_PACK);
+            if (tiled && packed != head) pio_linear_alone(kernel, &linear, worker, PIO_LINEAR_PACK);
             packed = head;
             n = PIO_MIN(end - first, n_units - unit);
-            linear.w += (pio_u64)unit * unit_bytes;
-            linear.y += sizeof(float) * (pio_u64)(unit * UNIT_ROWS);
-            linear.n_out = PIO_MIN(a->n_out, (unit + n) * UNIT_ROWS) - unit * UNIT_ROWS;
-            multiply(kernel, &linear, worker, PIO_LINEAR_MULTIPLY);
+            pio_linear_cut(&linear, unit_bytes, unit, unit + n, false);
+            pio_linear_alone(kernel, &linear, worker, PIO_LINEAR_MULTIPLY);
         }
 }
 

@@ -9,7 +9,8 @@
  * or better (int8 products: exact integers over each 256 columns, float32 from there). Rows t past the live count are
  * neither read nor written. N is any number (LINEAR_SWIGLU: I is a multiple of PIO_SWIGLU_BLOCK).
  *
- * The three ops share one argument struct, so that a file of kernels serves them all. */
+ * The three ops share one argument struct, so that a file of kernels serves them all. x_rows, y_rows and y_weights are
+ * for ops that multiply by these kernels (EXPERTS_*). */
 #ifndef PIO_KERNELS_LINEAR_LINEAR_H
 #define PIO_KERNELS_LINEAR_LINEAR_H
 
@@ -31,6 +32,9 @@ PIO_ARGS(pio_linear_args) {
     pio_u64 y;               /* f32 [rows, n_out], LINEAR_SWIGLU [rows, n_out / 2] */
     pio_u64 live;            /* i32: the live rows; 0: all */
     pio_u64 scratch;         /* what the row's scratch() asked for */
+    pio_u64 x_rows;          /* i32 [rows]: where x's rows stand, for PACK; 0: in order */
+    pio_u64 y_rows;          /* i32 [rows]: where y's rows stand; 0: in order */
+    pio_u64 y_weights;       /* f32 [rows]: y += weight * (x w^T), LINEAR only; 0: y is written */
     pio_i32 rows;            /* the bound T */
     pio_i32 cols;            /* K */
     pio_i32 n_out;           /* N: rows of w */
@@ -49,6 +53,15 @@ typedef pio_linear_args pio_linear_swiglu_args;
 static inline pio_i32 pio_linear_live(const pio_linear_args *a) {
     pio_i32 live = a->live ? *PIO_AT(const pio_i32, a->live) : a->rows;
     return live < a->rows ? live : a->rows;
+}
+
+/* Row t of y, and of x in the phase PACK. */
+static inline pio_u64 pio_linear_y(const pio_linear_args *a, pio_i32 t) {
+    return a->y + (pio_u64)(a->y_rows ? PIO_AT(const pio_i32, a->y_rows)[t] : t) * (pio_u64)a->y_stride;
+}
+
+static inline pio_u64 pio_linear_packed_x(const pio_linear_args *a, pio_i32 t) {
+    return a->x + (pio_u64)(a->x_rows ? PIO_AT(const pio_i32, a->x_rows)[t] : t) * (pio_u64)a->x_stride;
 }
 
 struct pio_call;

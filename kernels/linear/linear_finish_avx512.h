@@ -36,7 +36,7 @@ static inline __mmask16 pio_linear_mask_x16(const pio_linear_args *a, pio_i32 n)
     return a->n_out - n >= 16 ? (__mmask16)0xffff : (__mmask16)((1u << (a->n_out - n)) - 1);
 }
 
-/* y[t][n..n+15] = sums + bias + residual */
+/* y[t][n..n+15] = sums + bias + residual, or += weight * sums */
 static inline void pio_linear_store_x16(const pio_linear_args *a, pio_i32 t, pio_i32 n, __m512 sums) {
     __mmask16 mask = pio_linear_mask_x16(a, n);
     if (a->bias) sums = _mm512_add_ps(sums, _mm512_maskz_loadu_ps(mask, PIO_AT(const float, a->bias) + n));
@@ -44,12 +44,16 @@ static inline void pio_linear_store_x16(const pio_linear_args *a, pio_i32 t, pio
         const float *residual = PIO_AT(const float, a->residual + (pio_u64)t * (pio_u64)a->residual_stride) + n;
         sums = _mm512_add_ps(sums, _mm512_maskz_loadu_ps(mask, residual));
     }
-    _mm512_mask_storeu_ps(PIO_AT(float, a->y + (pio_u64)t * (pio_u64)a->y_stride) + n, mask, sums);
+    float *y = PIO_AT(float, pio_linear_y(a, t)) + n;
+    if (a->y_weights)
+        sums =
+            _mm512_fmadd_ps(_mm512_set1_ps(PIO_AT(const float, a->y_weights)[t]), sums, _mm512_maskz_loadu_ps(mask, y));
+    _mm512_mask_storeu_ps(y, mask, sums);
 }
 
 /* y[t][i..i+15] = silu(gate) * up */
 static inline void pio_linear_store_swiglu_x16(const pio_linear_args *a, pio_i32 t, pio_i32 i, __m512 gate, __m512 up) {
-    float *y = PIO_AT(float, a->y + (pio_u64)t * (pio_u64)a->y_stride) + i;
+    float *y = PIO_AT(float, pio_linear_y(a, t)) + i;
     _mm512_storeu_ps(y, pio_linear_swiglu_x16(gate, up));
 }
 

@@ -51,17 +51,21 @@ static void tokens_dot(const pio_linear_args *a, int32_t t, int32_t n, const flo
     }
 }
 
-/* What becomes of a sum: y = sum + bias + residual; the gate, kept in y until its up row comes; the up row. */
+/* What becomes of a sum: y = sum + bias + residual, or y += weight * sum; the gate, kept in y until its up row comes;
+ * the up row. */
 typedef enum finish { FINISH_ADD, FINISH_GATE, FINISH_UP } finish;
 
 static void store(const pio_linear_args *a, int32_t t, int32_t first, finish kind, int32_t column, const float *sums) {
-    float *y = PIO_AT(float, a->y + (pio_u64)t * (pio_u64)a->y_stride) + column;
+    float *y = PIO_AT(float, pio_linear_y(a, t)) + column;
+    const float *weight = a->y_weights ? PIO_AT(const float, a->y_weights) + t : NULL;
     const float *bias = a->bias ? PIO_AT(const float, a->bias) + first : NULL;
     const float *residual =
         a->residual ? PIO_AT(const float, a->residual + (pio_u64)t * (pio_u64)a->residual_stride) + first : NULL;
     for (int32_t r = 0; r < PIO_MIN(PANEL, a->n_out - first); r++) {
         if (kind == FINISH_UP)
             y[r] = y[r] / (1 + expf(-y[r])) * sums[r];
+        else if (weight)
+            y[r] += *weight * sums[r];
         else
             y[r] = sums[r] + (bias ? bias[r] : 0) + (residual ? residual[r] : 0);
     }

@@ -34,8 +34,4 @@ static PIO_ALWAYS_INLINE __m512 pio_q_add_block(__m512 sums, __m512i block, __m5
     return _mm512_fmadd_ps(_mm512_mul_ps(_mm512_cvtepi32_ps(block), w_scales), _mm512_set1_ps(x_scale), sums);
 }
 
-static inline const int8_t *pio_q_x_codes(const pio_linear_args *a, int32_t t) {
-    return PIO_AT(const int8_t, a->x + (pio_u64)t * (pio_u64)a->x_stride);
-}
-
 #endif

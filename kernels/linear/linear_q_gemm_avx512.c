@@ -48,7 +48,7 @@ static int64_t token_at(const tiles *x, int32_t block, int32_t t0) {
 static void pack_tile(const pio_linear_args *a, const tiles *x, int32_t tile) {
     const int32_t t0 = tile_begin(x, tile), n = tile_begin(x, tile + 1) - t0;
     const int8_t *rows[TILE_TOKENS];
-    for (int32_t t = 0; t < n; t++) rows[t] = pio_q_x_codes(a, t0 + t);
+    for (int32_t t = 0; t < n; t++) rows[t] = PIO_AT(const int8_t, pio_linear_packed_x(a, t0 + t));
     for (int32_t b = 0; b < x->n_blocks; b++) {
         const int64_t at = token_at(x, b, t0);
         int32_t *codes = (int32_t *)(void *)(x->codes + at * PIO_SCALE_COLUMNS);
@@ -209,7 +209,7 @@ static PIO_ALWAYS_INLINE void unit_prefetch(const pio_linear_args *a, int32_t in
                                             bool swiglu) {
     int32_t column = index * PIO_X16_ROWS * (swiglu ? 1 : 2);
     for (int32_t t = t0; t < t0 + n; t++) {
-        const float *y = PIO_AT(const float, a->y + (pio_u64)t * (pio_u64)a->y_stride) + column;
+        const float *y = PIO_AT(const float, pio_linear_y(a, t)) + column;
         _mm_prefetch((const char *)y, _MM_HINT_T1);
         if (!swiglu) _mm_prefetch((const char *)(y + 16), _MM_HINT_T1);
         if (!a->residual) continue;

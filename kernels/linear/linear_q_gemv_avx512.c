@@ -170,7 +170,7 @@ static PIO_ALWAYS_INLINE void run_tokens(const kind type, const pio_linear_args 
 
 /* Where the accumulators start: -128 times a block's sum of activations, or -10 times the sum of 32 of them. */
 static void fill_starts(const kind type, const pio_linear_args *a, int32_t live, acts *x, int32_t *starts) {
-    x->codes = pio_q_x_codes(a, 0);
+    x->codes = PIO_AT(const int8_t, a->x);
     x->stride = a->x_stride;
     x->scales_at = pio_s8_scales_at(a->cols);
     x->starts = starts;

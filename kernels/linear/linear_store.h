@@ -9,10 +9,10 @@
 
 enum { PIO_PANEL_ROWS = 16 };
 
-/* y[t][row + i] = sums[i] + bias + residual, for n rows. */
+/* y[t][row + i] = sums[i] + bias + residual, or += weight * sums[i], for n rows. */
 static PIO_ALWAYS_INLINE void pio_panel_store_rows(const pio_linear_args *a, int32_t t, int32_t row, const int32_t n,
                                                    const float *sums) {
-    float *y = PIO_AT(float, a->y + (pio_u64)t * (pio_u64)a->y_stride) + row, out[PIO_PANEL_ROWS];
+    float *y = PIO_AT(float, pio_linear_y(a, t)) + row, out[PIO_PANEL_ROWS];
     for (int32_t i = 0; i < n; i++) out[i] = sums[i];
     if (a->bias) {
         const float *bias = PIO_AT(const float, a->bias) + row;
@@ -21,6 +21,10 @@ static PIO_ALWAYS_INLINE void pio_panel_store_rows(const pio_linear_args *a, int
     if (a->residual) {
         const float *residual = PIO_AT(const float, a->residual + (pio_u64)t * (pio_u64)a->residual_stride) + row;
         for (int32_t i = 0; i < n; i++) out[i] += residual[i];
+    }
+    if (a->y_weights) {
+        const float weight = PIO_AT(const float, a->y_weights)[t];
+        for (int32_t i = 0; i < n; i++) out[i] = y[i] + weight * out[i];
     }
     for (int32_t i = 0; i < n; i++) y[i] = out[i];
 }
@@ -36,7 +40,7 @@ static inline void pio_panel_store(const pio_linear_args *a, int32_t t, int32_t 
 /* y[t][i] = silu(gate[i]) * up[i] */
 static inline void pio_panel_store_swiglu(const pio_linear_args *a, int32_t t, int32_t i, const float *gate,
                                           const float *up) {
-    float *y = PIO_AT(float, a->y + (pio_u64)t * (pio_u64)a->y_stride) + i;
+    float *y = PIO_AT(float, pio_linear_y(a, t)) + i;
     for (int r = 0; r < PIO_SWIGLU_BLOCK; r++) y[r] = pio_silu(gate[r]) * up[r];
 }
 

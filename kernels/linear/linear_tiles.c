@@ -43,7 +43,7 @@ static void pack_tile(const pio_linear_args *a, const pio_tiles *x, int32_t tile
     int32_t t0 = pio_tile_begin(x, tile), n = pio_tile_begin(x, tile + 1) - t0;
     uint32_t *words = pio_tile_words(x, t0);
     for (int32_t t = 0; t < n; t++) {
-        const uint32_t *row = PIO_AT(const uint32_t, a->x + (pio_u64)(t0 + t) * (pio_u64)a->x_stride);
+        const uint32_t *row = PIO_AT(const uint32_t, pio_linear_packed_x(a, t0 + t));
         int32_t n_whole = bf16 ? x->n_words : a->cols; /* BF16 rows have zeros past their last column */
         for (int32_t i = 0; i < n_whole; i++) words[i * n + t] = row[i];
         if (n_whole < x->n_words) words[n_whole * n + t] = 0;

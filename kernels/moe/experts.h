@@ -5,23 +5,32 @@
 
 #include "base/compiler.h"
 #include "kernels/dtype/encoding.h"
+#include "kernels/linear/linear.h"
 #include "kernels/moe/moe.h"
 
-/* Rows of w that are multiplied by themselves, at least: two panels. A piece: some tokens of one expert. */
-enum { PIO_EXPERTS_UNIT_ROWS = 32, PIO_EXPERTS_PIECE_TOKENS = 128 };
+/* Up to this many tokens are few: an expert has hardly more than one. A piece: some tokens of one expert. */
+enum { PIO_EXPERTS_FEW_TOKENS = 8, PIO_EXPERTS_PIECE_TOKENS = 128 };
+
+static inline bool pio_experts_few(const pio_experts_args *a) {
+    return a->tokens <= PIO_EXPERTS_FEW_TOKENS;
+}
+
+/* Phases of a call; rows that need one only ignore them. */
+enum { PIO_EXPERTS_PACK = PIO_LINEAR_PACK, PIO_EXPERTS_MULTIPLY = PIO_LINEAR_MULTIPLY, PIO_EXPERTS_REDUCE };
 
 typedef struct pio_experts_piece {
     pio_i32 expert, first, n; /* pairs [first, first + n) */
 } pio_experts_piece;
 
-/* A call's scratch: the tokens in tiles, then what each worker has for itself. */
+/* A call's scratch: the tokens in tiles; the products of EXPERTS_DOWN with few tokens; then what each worker has for
+ * itself. Tiles, products and lists have a pair each. */
 typedef struct pio_experts_memory {
-    size_t tile_bytes;    /* of a pair; 0: the kernel wants no tiles */
-    size_t tiles_bytes;   /* of all */
-    size_t pieces_bytes;  /* of a worker: its list of pieces, */
-    size_t pairs_bytes;   /* its list of pairs, */
-    size_t rows_bytes;    /* and gathered rows of x, or products */
-    pio_i32 piece_tokens; /* at most */
+    size_t tile_bytes, tiles_bytes;       /* of a pair, of all; 0: the kernel wants no tiles */
+    size_t product_bytes, products_bytes; /* of a pair, of all */
+    size_t pieces_bytes;                  /* of a worker: its list of pieces, */
+    size_t pairs_bytes;                   /* its lists of pairs, */
+    size_t rows_bytes;                    /* and gathered rows of x */
+    pio_i32 piece_tokens;                 /* at most */
 } pio_experts_memory;
 
 static inline size_t pio_experts_own_bytes(const pio_experts_memory *m) {
@@ -31,8 +40,9 @@ static inline size_t pio_experts_own_bytes(const pio_experts_memory *m) {
 /* What a worker knows of the call's pairs, in its own part of the scratch. */
 typedef struct pio_experts_order {
     pio_experts_piece *pieces;
-    pio_i32 *pairs; /* pair r is pairs[r] = token * n_chosen + choice */
-    pio_i32 n_pieces;
+    pio_i32 n_pieces, n_pairs;
+    pio_i32 *tokens; /* [n_pairs] */
+    float *weights;  /* [n_pairs]; EXPERTS_DOWN only */
     char *rows;
 } pio_experts_order;
 
@@ -41,8 +51,5 @@ pio_experts_memory pio_experts_memory_of(const pio_experts_args *a, bool down, b
 
 /* Sorts the live pairs by expert, then by token; every worker does it for itself. */
 pio_experts_order pio_experts_sort(const pio_experts_args *a, const pio_experts_memory *m, int worker);
-
-/* Bytes from one unit of rows to the next; 0: rows cannot be multiplied by themselves in this layout. */
-pio_u64 pio_experts_unit_bytes(pio_i32 layout, pio_i32 cols);
 
 #endif

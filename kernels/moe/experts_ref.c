@@ -5,8 +5,7 @@
 #include "hal/worker.h"
 #include "kernels/elementwise/elementwise.h"
 #include "kernels/families.h"
-
-enum { FEW_TOKENS = 8 };
+#include "kernels/moe/experts.h"
 
 bool pio_experts_match(const pio_call *call) {
     const pio_operand *w = &call->in[1];
@@ -15,11 +14,11 @@ bool pio_experts_match(const pio_call *call) {
 }
 
 bool pio_experts_match_few(const pio_call *call) {
-    return call->in[2].rows <= FEW_TOKENS && pio_experts_match(call);
+    return call->in[2].rows <= PIO_EXPERTS_FEW_TOKENS && pio_experts_match(call);
 }
 
 bool pio_experts_match_many(const pio_call *call) {
-    return call->in[2].rows > FEW_TOKENS && pio_experts_match(call);
+    return call->in[2].rows > PIO_EXPERTS_FEW_TOKENS && pio_experts_match(call);
 }
 
 void pio_experts_args_fill(const pio_call *call, pio_experts_args *args) {

@@ -85,13 +85,14 @@ bool pio_experts_match(const struct pio_call *call);
 bool pio_experts_match_few(const struct pio_call *call);
 bool pio_experts_match_many(const struct pio_call *call);
 
-/* Rows that multiply by a linear kernel (experts_run.h): scratch and dispatches, for those whose kernel wants tokens in
- * tiles by what they read. */
+/* Rows that multiply by a linear kernel (experts_run.h): scratch and dispatches. Those whose kernel wants tokens in
+ * tiles lay them out first; EXPERTS_DOWN of the others reduces the products of few tokens last. */
 size_t pio_experts_scratch(const struct pio_call *call);
 size_t pio_experts_tiles_s8_scratch(const struct pio_call *call);
 size_t pio_experts_tiles_bf16_scratch(const struct pio_call *call);
 size_t pio_experts_tiles_f32_scratch(const struct pio_call *call);
 pio_status pio_experts_tiles_record(struct pio_recorder *recorder, const struct pio_call *call, pio_error *error);
+pio_status pio_experts_few_record(struct pio_recorder *recorder, const struct pio_call *call, pio_error *error);
 
 /* Experts enough in the groups that are chosen, and scores that fit the worker's scratch. */
 bool pio_route_match(const struct pio_call *call);

@@ -5,19 +5,6 @@
 #include "kernels/dialect/vector.h"
 #include "kernels/families.h"
 
-static PIO_ALWAYS_INLINE float sum_of(const float *x, pio_i32 n) {
-    pio_lanes sums = {0};
-    float rest = 0;
-    pio_i32 i = 0;
-    for (; i + PIO_LANES <= n; i += PIO_LANES) {
-        pio_lanes v;
-        memcpy(&v, x + i, sizeof v);
-        sums += v;
-    }
-    for (; i < n; i++) rest += x[i];
-    return pio_lanes_sum(&sums) + rest;
-}
-
 static PIO_ALWAYS_INLINE void sigmoids(const float *logits, pio_i32 n, float *scores) {
     for (pio_i32 e = 0; e < n; e++) scores[e] = 1.0f / (1.0f + pio_exp(-logits[e]));
 }
@@ -26,7 +13,7 @@ static PIO_ALWAYS_INLINE void softmax(const float *logits, pio_i32 n, float *sco
     float most = logits[0];
     for (pio_i32 e = 1; e < n; e++) most = logits[e] > most ? logits[e] : most;
     for (pio_i32 e = 0; e < n; e++) scores[e] = pio_exp(logits[e] - most);
-    const float sum = sum_of(scores, n);
+    const float sum = pio_sum(scores, n);
     for (pio_i32 e = 0; e < n; e++) scores[e] /= sum;
 }
 
