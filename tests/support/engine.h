@@ -45,5 +45,6 @@ void test_answer_begin(test_answer *answer, const int32_t *prompt, int32_t n_pro
 void test_answers_run(pio_engine *engine, test_answer *answers, int32_t n);
 
 void test_answers_equal(const test_answer *a, const test_answer *b);
+bool test_answers_alike(const test_answer *a, const test_answer *b); /* the same tokens */
 
 #endif
