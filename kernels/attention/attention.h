@@ -45,6 +45,10 @@ void pio_attention_avx512bf16(const void *args, pio_worker *worker);
 size_t pio_attention_scratch(const pio_call *call);
 pio_status pio_attention_record(pio_recorder *recorder, const pio_call *call, pio_error *error);
 bool pio_attention_match(const pio_call *call);
+
+/* Into how many parts a step of few items is cut, `group` query heads to a KV head, and the bytes of their results. */
+int32_t pio_attention_parts(int32_t rows, int32_t group, int n_workers);
+size_t pio_attention_parts_bytes(int32_t rows, int32_t group, int32_t head_dim, int n_workers);
 #endif
 
 #endif

@@ -69,7 +69,7 @@ static void att_values(const att_p *p, int32_t n_rows, const att_block *blocks, 
                        o + r * head_dim + column);
 }
 
-#include "kernels/attention/attention_tile.h"
+#include "kernels/attention/attention_kv.h"
 
 void pio_attention_portable(const void *args, pio_worker *worker) {
     att_run(args, worker);

@@ -1,24 +1,28 @@
 #include "kernels/attention/attention_flow.h"
 #include "kernels/families.h"
 
-static int32_t group_of(const pio_call *call) {
-    return call->attrs.n_heads / call->attrs.n_kv_heads;
-}
-
 /* Rows that a partial result can have. */
-static int32_t part_rows(const pio_call *call) {
-    return (int32_t)PIO_MIN((int64_t)ATT_TILE_ROWS, (int64_t)call->in[0].rows * group_of(call));
+static int32_t part_rows(int32_t rows, int32_t group) {
+    return (int32_t)PIO_MIN((int64_t)ATT_TILE_ROWS, (int64_t)rows * group);
 }
 
 /* Decoding is short and limited by memory, so the end of the dispatch is kept even by many small parts; a step of many
  * rows has items enough, and its partial results are larger. */
-static int32_t n_parts(const pio_call *call) {
-    int32_t parts = 256 / part_rows(call);
-    return call->n_workers <= 1 ? 1 : call->n_workers * PIO_MIN(PIO_MAX(parts, 4), 8);
+int32_t pio_attention_parts(int32_t rows, int32_t group, int n_workers) {
+    int32_t parts = 256 / part_rows(rows, group);
+    return n_workers <= 1 ? 1 : n_workers * PIO_MIN(PIO_MAX(parts, 4), 8);
+}
+
+size_t pio_attention_parts_bytes(int32_t rows, int32_t group, int32_t head_dim, int n_workers) {
+    return att_part_bytes(part_rows(rows, group), head_dim) * 2 * (size_t)pio_attention_parts(rows, group, n_workers);
+}
+
+static int32_t group_of(const pio_call *call) {
+    return call->attrs.n_heads / call->attrs.n_kv_heads;
 }
 
 size_t pio_attention_scratch(const pio_call *call) {
-    return att_part_bytes(part_rows(call), call->attrs.head_dim) * 2 * (size_t)n_parts(call);
+    return pio_attention_parts_bytes(call->in[0].rows, group_of(call), call->attrs.head_dim, call->n_workers);
 }
 
 pio_status pio_attention_record(pio_recorder *recorder, const pio_call *call, pio_error *error) {
@@ -26,7 +30,7 @@ pio_status pio_attention_record(pio_recorder *recorder, const pio_call *call, pi
     const uint32_t groups[3] = {1, 1, 1};
     pio_attention_bind(call, &args);
     args.scratch = call->scratch;
-    args.n_parts = call->scratch ? n_parts(call) : 1;
+    args.n_parts = call->scratch ? pio_attention_parts(args.rows, group_of(call), call->n_workers) : 1;
     pio_status status = recorder->dispatch(recorder, 0, groups, &args, sizeof args, error);
     if (status || args.n_parts == 1) return status;
     args.phase = 1;

@@ -1,5 +1,5 @@
-/* Attention of one item, written once for all instruction sets. The file that includes this has included
- * attention_flow.h and defined
+/* Attention of one item, written once for all instruction sets and caches. The file that includes this has included
+ * attention_flow.h and defined, for its instructions,
  *
  *   ATT_PANEL                  virtual rows of a panel, a divisor of ATT_TILE_ROWS
  *   ATT_LANES                  lanes of a row's sum of weights
@@ -19,6 +19,18 @@
  *                              o[row][column ..] += p . v over the blocks, n_columns <= ATT_COLUMNS; ahead, if not
  * NULL, are as many blocks, whose columns of V to fetch meanwhile
  *
+ * and, for its cache (attention_kv.h does for KV_*),
+ *
+ *   ATT_KEY_DIM(a)             columns of a key; those of a value are a->head_dim
+ *   ATT_KEY_DIM_MAX, ATT_VALUE_DIM_MAX
+ *   ATT_OPENED_BYTES           of a worker's memory for open blocks
+ *   att_pack_rows(a, item, group, first, n_rows, factor, panel)
+ *                              packs a panel of the item's virtual rows from `first` on
+ *   att_place(a, head, page, offset, block)
+ *                              sets k and v of a block: where a page's keys from `offset` on begin
+ *   att_open(a, opened, b, block)
+ *                              what is to be done before the keys of block b are read; may move k and v
+ *
  * A row of p is [ATT_BLOCKS, ATT_KEYS]. Keys past a block's n_keys may hold anything: scores of them may be computed
  * but are masked, values of them are not read. */
 #ifndef PIO_KERNELS_ATTENTION_ATTENTION_TILE_H
@@ -27,11 +39,12 @@
 /* A worker's memory for one item. */
 typedef struct att_memory {
     float *o;         /* [ATT_TILE_ROWS, head_dim] */
-    att_q *q;         /* [panels, ATT_PANEL * head_dim] */
+    att_q *q;         /* [panels, ATT_PANEL * key_dim] */
     att_p *p;         /* [ATT_TILE_ROWS, ATT_BLOCKS, ATT_KEYS] */
     float *s;         /* [ATT_PANEL, ATT_KEYS] */
     int32_t *pending; /* [panels] the first block of p that o does not have yet */
     att_ends ends;
+    void *opened;
 } att_memory;
 
 static void *att_carve(uint8_t **at, size_t bytes) {
@@ -40,33 +53,32 @@ static void *att_carve(uint8_t **at, size_t bytes) {
     return here;
 }
 
-static att_memory att_memory_of(const pio_worker *worker, int32_t head_dim) {
+static att_memory att_memory_of(const pio_attention_args *a, const pio_worker *worker) {
     uint8_t *at = worker->scratch;
-    size_t rows = ATT_TILE_ROWS, n = (size_t)head_dim;
+    size_t rows = ATT_TILE_ROWS;
     return (att_memory){
-        .o = att_carve(&at, rows * n * sizeof(float)),
-        .q = att_carve(&at, rows * n * sizeof(att_q)),
+        .o = att_carve(&at, rows * (size_t)a->head_dim * sizeof(float)),
+        .q = att_carve(&at, rows * (size_t)ATT_KEY_DIM(a) * sizeof(att_q)),
         .p = att_carve(&at, rows * ATT_BLOCKS * ATT_KEYS * sizeof(att_p)),
         .s = att_carve(&at, (size_t)ATT_PANEL * ATT_KEYS * sizeof(float)),
         .pending = att_carve(&at, rows / ATT_PANEL * sizeof(int32_t)),
         .ends = {.largest = att_carve(&at, rows * sizeof(float)),
                  .total = att_carve(&at, rows * ATT_LANES * sizeof(float)),
                  .shrink = att_carve(&at, rows * sizeof(float))},
+        .opened = att_carve(&at, ATT_OPENED_BYTES),
     };
 }
-_Static_assert(ATT_TILE_ROWS *(ATT_HEAD_DIM_MAX *(4 + sizeof(att_q)) + ATT_BLOCKS * ATT_KEYS * sizeof(att_p) +
-                               4 * ATT_LANES + 12) +
-                       ATT_PANEL * ATT_KEYS * 4 + 512 <=
+_Static_assert(ATT_TILE_ROWS *(ATT_VALUE_DIM_MAX * 4 + ATT_KEY_DIM_MAX * sizeof(att_q) +
+                               ATT_BLOCKS * ATT_KEYS * sizeof(att_p) + 4 * ATT_LANES + 12) +
+                       ATT_PANEL * ATT_KEYS * 4 + ATT_OPENED_BYTES + 512 <=
                    PIO_WORKER_SCRATCH_BYTES,
                "an item's memory fits a worker's scratch");
 
 static void att_begin_item(const pio_attention_args *a, const att_item *item, int32_t group, const att_memory *m) {
     const float log2_e = 1.44269504f;
     for (int32_t first = 0; first < item->n_rows; first += ATT_PANEL) {
-        const float *rows[ATT_PANEL];
-        int32_t n_rows = PIO_MIN(ATT_PANEL, item->n_rows - first);
-        for (int32_t v = 0; v < n_rows; v++) rows[v] = att_q_row(a, item, group, item->first + first + v);
-        att_pack(rows, n_rows, a->head_dim, a->scale * log2_e, m->q + (size_t)first * (size_t)a->head_dim);
+        att_pack_rows(a, item, group, item->first + first, PIO_MIN(ATT_PANEL, item->n_rows - first), a->scale * log2_e,
+                      m->q + (size_t)first * (size_t)ATT_KEY_DIM(a));
     }
     memset(m->o, 0, (size_t)item->n_rows * (size_t)a->head_dim * sizeof *m->o);
     for (int32_t v = 0; v < item->n_rows; v++) m->ends.largest[v] = ATT_LOWEST;
@@ -76,12 +88,11 @@ static void att_begin_item(const pio_attention_args *a, const att_item *item, in
 /* The block of keys from `key` on; an empty one from `end` on. */
 static att_block att_block_at(const pio_attention_args *a, const att_item *item, int32_t key, int32_t end) {
     if (key >= end) return (att_block){.first_key = end};
-    size_t n = (size_t)a->head_dim, page_tokens = (size_t)a->page_tokens;
-    int32_t offset = key % a->page_tokens;
-    size_t page = (size_t)PIO_AT(const int32_t, a->pages)[item->sequence->first_page + key / a->page_tokens];
-    const att_kv *k = PIO_AT(const att_kv, a->cache) +
-                      (page * (size_t)a->n_kv_heads + (size_t)item->head) * 2 * page_tokens * n + (size_t)offset * n;
-    return (att_block){key, PIO_MIN(PIO_MIN(ATT_KEYS, a->page_tokens - offset), end - key), k, k + page_tokens * n};
+    const int32_t offset = key % a->page_tokens;
+    const int32_t page = PIO_AT(const int32_t, a->pages)[item->sequence->first_page + key / a->page_tokens];
+    att_block block = {.first_key = key, .n_keys = PIO_MIN(PIO_MIN(ATT_KEYS, a->page_tokens - offset), end - key)};
+    att_place(a, item->head, page, offset, &block);
+    return block;
 }
 
 /* Fills `blocks` with the next ones from `key` on, empty ones from `end` on; returns the key behind them. */
@@ -121,7 +132,7 @@ static void att_rescale(const pio_attention_args *a, const att_item *item, const
 static void att_block_weights(const pio_attention_args *a, const att_item *item, int32_t group, const att_memory *m,
                               const att_block *blocks, int32_t b, const att_block *ahead) {
     const att_block *block = blocks + b;
-    int32_t n = a->head_dim;
+    int32_t n = ATT_KEY_DIM(a);
     int32_t seen = item->sequence->context + 1 - block->first_key; /* by row r: this + r keys of the block */
     for (int32_t first = 0; first < item->n_rows; first += ATT_PANEL) {
         int32_t n_rows = PIO_MIN(ATT_PANEL, item->n_rows - first), visible[ATT_PANEL];
@@ -175,7 +186,10 @@ static void att_do_item(const pio_attention_args *a, const att_item *item, int32
         int32_t n_blocks = most_blocks > 1 && blocks[1].n_keys ? 2 : 1;
         key = att_blocks_at(a, item, key, end, ahead, most_blocks);
         memset(m->pending, 0, ATT_TILE_ROWS / ATT_PANEL * sizeof *m->pending);
-        for (int32_t b = 0; b < n_blocks; b++) att_block_weights(a, item, group, m, blocks, b, ahead + b);
+        for (int32_t b = 0; b < n_blocks; b++) {
+            att_open(a, m->opened, b, &blocks[b]);
+            att_block_weights(a, item, group, m, blocks, b, ahead + b);
+        }
         for (int32_t column = 0; column < a->head_dim; column += ATT_COLUMNS)
             for (int32_t first = 0; first < item->n_rows; first += ATT_PANEL)
                 att_add_values(a, item, m, first, blocks, n_blocks, column, first ? NULL : ahead);
@@ -190,7 +204,7 @@ static inline void att_run(const pio_attention_args *a, pio_worker *worker) {
         return;
     }
     att_walk walk = att_walk_begin(a);
-    att_memory memory = att_memory_of(worker, a->head_dim);
+    att_memory memory = att_memory_of(a, worker);
     int32_t wanted = pio_worker_take(worker), index = 0;
     while (att_walk_next(&walk)) {
         for (int32_t part = 0; part < walk.item.n_parts; part++) {

@@ -182,6 +182,6 @@ static bool att_weights(float *s, int32_t n_rows, const int32_t *visible, att_en
     return rose;
 }
 
-#include "kernels/attention/attention_tile.h"
+#include "kernels/attention/attention_kv.h"
 
 #endif

@@ -11,7 +11,8 @@
 
 #include "kernels/dialect/args.h"
 
-/* LINEAR_HEADS: y[t][h N + n] = sum_k x[t][h head_cols + column + k] w[h][n][k]; x and y float32. */
+/* LINEAR_HEADS: y[t][h N + n] = sum_k x[t][h head_cols + column + k] w[h][n][k]; x in the row's encoding, F32 or BF16,
+ * y float32. */
 PIO_ARGS(pio_linear_heads_args) {
     pio_u64 x; /* rows x_stride bytes apart */
     pio_u64 w; /* n_heads matrices [n_out, cols], matrix_bytes apart */
@@ -51,8 +52,11 @@ PIO_ARGS(pio_latent_attention_args) {
     pio_u64 counts;    /* pio_step_counts */
     pio_u64 sequences; /* pio_step_sequence [counts.n_sequences] */
     pio_u64 pages;     /* i32: physical page numbers, sequence after sequence */
+    pio_u64 scratch;   /* as ATTENTION's, like n_parts and phase */
+    pio_i32 rows;      /* the bound T */
     pio_i32 q_latent_stride, q_stride, y_stride;
     pio_i32 n_heads, head_dim, rope_dim, head_cols, page_tokens;
+    pio_i32 n_parts, phase;
     pio_f32 scale;
 };
 
@@ -60,12 +64,22 @@ PIO_ARGS(pio_latent_attention_args) {
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "base/status.h"
+
 struct pio_call;
+struct pio_recorder;
 
 bool pio_linear_heads_match(const struct pio_call *call);
 bool pio_linear_heads_match_few(const struct pio_call *call);
 bool pio_linear_heads_match_many(const struct pio_call *call);
+bool pio_linear_heads_match_pairs(const struct pio_call *call); /* many rows, heads that begin at pairs of columns */
 size_t pio_linear_heads_tiles_scratch(const struct pio_call *call);
+size_t pio_linear_heads_tiles_bf16_scratch(const struct pio_call *call);
+
+/* The row by tiles (latent_avx512bf16.c): latents that it can take apart; partial results, and the two dispatches. */
+bool pio_latent_tile_match(const struct pio_call *call);
+size_t pio_latent_tile_scratch(const struct pio_call *call);
+pio_status pio_latent_tile_record(struct pio_recorder *recorder, const struct pio_call *call, pio_error *error);
 #endif
 
 #endif

@@ -19,9 +19,22 @@ bool pio_linear_heads_match_many(const pio_call *call) {
     return call->in[0].rows > FEW_ROWS && pio_linear_heads_match(call);
 }
 
-size_t pio_linear_heads_tiles_scratch(const pio_call *call) {
+bool pio_linear_heads_match_pairs(const pio_call *call) {
+    return call->in[1].cols % 2 == 0 && call->attrs.head_dim % 2 == 0 && call->attrs.column % 2 == 0 &&
+           pio_linear_heads_match_many(call);
+}
+
+static size_t tiles_scratch(const pio_call *call, pio_encoding encoding) {
     return (size_t)call->n_workers * (size_t)call->in[0].rows *
-           PIO_ROUND_UP(pio_linear_tile_bytes(PIO_ENC_F32, call->in[1].cols), 64);
+           PIO_ROUND_UP(pio_linear_tile_bytes(encoding, call->in[1].cols), 64);
+}
+
+size_t pio_linear_heads_tiles_scratch(const pio_call *call) {
+    return tiles_scratch(call, PIO_ENC_F32);
+}
+
+size_t pio_linear_heads_tiles_bf16_scratch(const pio_call *call) {
+    return tiles_scratch(call, PIO_ENC_BF16);
 }
 
 void pio_linear_heads_bind(const pio_call *call, void *args) {
@@ -112,6 +125,7 @@ void pio_latent_attention_bind(const pio_call *call, void *args) {
                                                                      .counts = call->step.counts,
                                                                      .sequences = call->step.sequences,
                                                                      .pages = call->step.pages,
+                                                                     .rows = q_latent->rows,
                                                                      .q_latent_stride = (pio_i32)q_latent->stride,
                                                                      .q_stride = (pio_i32)q->stride,
                                                                      .y_stride = (pio_i32)y->stride,

@@ -1,0 +1,235 @@
+/* What attention_tile.h asks of an instruction set, over blocks that lie as in KV_BF16, with dot products of bf16
+ * pairs: q and the weights are rounded to bf16, sums are float32. The sum of weights is taken over the rounded ones, so
+ * that an output is a true mean of the values.
+ *
+ * Both products run in blocks of ROWS x COLS accumulators, COLS vectors of the cache against a broadcast pair of each
+ * row, reading the cache from front to back: 6 x 4 leaves room for the operands in 32 registers and asks for 10 loads
+ * in 24 dot products. */
+#ifndef PIO_KERNELS_ATTENTION_ATTENTION_BF16_AVX512_H
+#define PIO_KERNELS_ATTENTION_ATTENTION_BF16_AVX512_H
+
+#include <immintrin.h>
+
+#include "kernels/attention/attention_flow.h"
+#include "kernels/dialect/simd_exp2_avx512.h"
+
+enum { ATT_PANEL = 6, ATT_LANES = 16, ATT_COLUMNS = 64, COLS = 4, VECTORS = ATT_KEYS / 16 };
+typedef uint16_t att_q, att_p, att_kv;
+
+/* How far scores may rise above `largest` before it follows them: weights stay below 2^8 and the sums need not be
+ * rescaled for every new maximum. */
+#define SLACK 8.0f
+
+/* panel: [head_dim / 2, ATT_PANEL] pairs. */
+static void att_pack(const float *const *rows, int32_t n_rows, int32_t head_dim, float factor, att_q *panel) {
+    uint32_t *pairs = (uint32_t *)panel, packed[16];
+    for (int32_t r = 0; r < n_rows; r++) {
+        for (int32_t i = 0; i < head_dim; i += 16) {
+            __m512 x = _mm512_mul_ps(_mm512_loadu_ps(rows[r] + i), _mm512_set1_ps(factor));
+            _mm256_storeu_si256((__m256i *)packed, (__m256i)_mm512_cvtneps_pbh(x));
+            for (int j = 0; j < 8; j++) pairs[(i / 2 + j) * ATT_PANEL + r] = packed[j];
+        }
+    }
+}
+
+static PIO_ALWAYS_INLINE __m512 dot(__m512 sum, uint32_t pair, __m512i b) {
+    return _mm512_dpbf16_ps(sum, (__m512bh)_mm512_set1_epi32((int)pair), (__m512bh)b);
+}
+
+/* Asks for the next lines of what will be read soon, to be in the second cache by then. */
+static PIO_ALWAYS_INLINE uintptr_t fetch(uintptr_t at, int n_lines) {
+#pragma GCC unroll 4
+    for (int i = 0; i < n_lines; i++) PIO_PREFETCH_L2((const void *)(at + 64 * (uintptr_t)i));
+    return at + 64 * (uintptr_t)n_lines;
+}
+
+/* s [rows, ATT_KEYS] = q . k for cols vectors of 16 keys. */
+static PIO_ALWAYS_INLINE void scores_block(const uint32_t *q, const att_kv *k, int32_t n_pairs, int rows, int cols,
+                                           float *s, uintptr_t ahead) {
+    __m512 sums[ATT_PANEL][COLS];
+#pragma GCC unroll 6
+    for (int r = 0; r < rows; r++)
+#pragma GCC unroll 4
+        for (int c = 0; c < cols; c++) sums[r][c] = _mm512_setzero_ps();
+    for (int32_t i = 0; i < n_pairs; i++, q += ATT_PANEL, k += 2 * ATT_KEYS) {
+        __m512i b[COLS];
+#pragma GCC unroll 4
+        for (int c = 0; c < cols; c++) b[c] = _mm512_loadu_si512(k + 32 * c);
+        if (ahead) ahead = fetch(ahead, 3);
+#pragma GCC unroll 6
+        for (int r = 0; r < rows; r++)
+#pragma GCC unroll 4
+            for (int c = 0; c < cols; c++) sums[r][c] = dot(sums[r][c], q[r], b[c]);
+    }
+#pragma GCC unroll 6
+    for (int r = 0; r < rows; r++)
+#pragma GCC unroll 4
+        for (int c = 0; c < cols; c++) _mm512_storeu_ps(s + r * ATT_KEYS + 16 * c, sums[r][c]);
+}
+
+/* o [rows, head_dim] += p . v for cols vectors of 16 columns over the blocks; `width` columns lie together. n_keys of
+ * the last may be odd: its last key's neighbour is masked, for it may be NaN. */
+static PIO_ALWAYS_INLINE void values_block(const uint32_t *p, const att_block *blocks, int32_t n_blocks,
+                                           int32_t head_dim, int32_t column, int32_t width, int rows, int cols,
+                                           float *o, const att_block *ahead) {
+    enum { P_ROW = ATT_BLOCKS * ATT_KEYS / 2 }; /* pairs */
+    __m512 sums[ATT_PANEL][COLS];
+#pragma GCC unroll 6
+    for (int r = 0; r < rows; r++)
+#pragma GCC unroll 4
+        for (int c = 0; c < cols; c++) sums[r][c] = _mm512_loadu_ps(o + r * head_dim + column + 16 * c);
+    for (; n_blocks; n_blocks--, blocks++, p += ATT_KEYS / 2, ahead += ahead != NULL) {
+        const att_kv *v = (const att_kv *)blocks->v + column / 64 * 64 * ATT_KEYS + 2 * (column % 64);
+        const uint32_t *pair = p;
+        uintptr_t to_fetch = ahead && ahead->v ? (uintptr_t)ahead->v + 2 * ATT_KEYS * (uintptr_t)column : 0;
+        for (int32_t i = blocks->n_keys / 2; i; i--, pair++, v += 2 * width) {
+            __m512i b[COLS];
+#pragma GCC unroll 4
+            for (int c = 0; c < cols; c++) b[c] = _mm512_loadu_si512(v + 32 * c);
+            if (to_fetch) to_fetch = fetch(to_fetch, 4);
+#pragma GCC unroll 6
+            for (int r = 0; r < rows; r++)
+#pragma GCC unroll 4
+                for (int c = 0; c < cols; c++) sums[r][c] = dot(sums[r][c], pair[r * P_ROW], b[c]);
+        }
+        if (PIO_LIKELY(blocks->n_keys % 2 == 0)) continue;
+#pragma GCC unroll 4
+        for (int c = 0; c < cols; c++) {
+            __m512i b = _mm512_and_si512(_mm512_loadu_si512(v + 32 * c), _mm512_set1_epi32(0xffff));
+#pragma GCC unroll 6
+            for (int r = 0; r < rows; r++) sums[r][c] = dot(sums[r][c], pair[r * P_ROW], b);
+        }
+    }
+#pragma GCC unroll 6
+    for (int r = 0; r < rows; r++)
+#pragma GCC unroll 4
+        for (int c = 0; c < cols; c++) _mm512_storeu_ps(o + r * head_dim + column + 16 * c, sums[r][c]);
+}
+
+static PIO_ALWAYS_INLINE void scores_rows(const uint32_t *q, const att_kv *k, int32_t n_keys, int32_t head_dim,
+                                          int rows, float *s, uintptr_t ahead) {
+    if (n_keys > 48) {
+        scores_block(q, k, head_dim / 2, rows, COLS, s, ahead);
+        return;
+    }
+    for (int32_t at = 0; at < n_keys; at += 16) scores_block(q, k + 2 * at, head_dim / 2, rows, 1, s + at, 0);
+}
+
+static PIO_ALWAYS_INLINE void values_rows(const uint32_t *p, const att_block *blocks, int32_t n_blocks,
+                                          int32_t head_dim, int32_t column, int32_t n_columns, int rows, float *o,
+                                          const att_block *ahead) {
+    if (n_columns == ATT_COLUMNS) {
+        values_block(p, blocks, n_blocks, head_dim, column, ATT_COLUMNS, rows, COLS, o, ahead);
+        return;
+    }
+    for (int32_t end = column + n_columns; column < end; column += 16)
+        values_block(p, blocks, n_blocks, head_dim, column, n_columns, rows, 1, o, ahead);
+}
+
+static void att_scores(const att_q *panel, int32_t n_rows, const att_kv *k, int32_t n_keys, int32_t head_dim, float *s,
+                       uintptr_t ahead) {
+    const uint32_t *q = (const uint32_t *)panel;
+    switch (n_rows) {
+    case 1:
+        scores_rows(q, k, n_keys, head_dim, 1, s, ahead);
+        break;
+    case 2:
+        scores_rows(q, k, n_keys, head_dim, 2, s, ahead);
+        break;
+    case 3:
+        scores_rows(q, k, n_keys, head_dim, 3, s, ahead);
+        break;
+    case 4:
+        scores_rows(q, k, n_keys, head_dim, 4, s, ahead);
+        break;
+    case 5:
+        scores_rows(q, k, n_keys, head_dim, 5, s, ahead);
+        break;
+    default:
+        scores_rows(q, k, n_keys, head_dim, 6, s, ahead);
+        break;
+    }
+}
+
+static void att_values(const att_p *weights, int32_t n_rows, const att_block *blocks, int32_t n_blocks,
+                       int32_t head_dim, int32_t column, int32_t n_columns, float *o, const att_block *ahead) {
+    const uint32_t *p = (const uint32_t *)weights;
+    switch (n_rows) {
+    case 1:
+        values_rows(p, blocks, n_blocks, head_dim, column, n_columns, 1, o, ahead);
+        break;
+    case 2:
+        values_rows(p, blocks, n_blocks, head_dim, column, n_columns, 2, o, ahead);
+        break;
+    case 3:
+        values_rows(p, blocks, n_blocks, head_dim, column, n_columns, 3, o, ahead);
+        break;
+    case 4:
+        values_rows(p, blocks, n_blocks, head_dim, column, n_columns, 4, o, ahead);
+        break;
+    case 5:
+        values_rows(p, blocks, n_blocks, head_dim, column, n_columns, 5, o, ahead);
+        break;
+    default:
+        values_rows(p, blocks, n_blocks, head_dim, column, n_columns, 6, o, ahead);
+        break;
+    }
+}
+
+/* Sets the scores of keys that a row does not see to minus infinity. */
+static void mask_scores(float *s, int32_t n_rows, const int32_t *visible) {
+    for (int32_t r = 0; r < n_rows; r++, s += ATT_KEYS) {
+        for (int c = 0; c < VECTORS; c++) {
+            int32_t n = PIO_MIN(16, PIO_MAX(0, visible[r] - 16 * c));
+            __mmask16 seen = (__mmask16)((1u << n) - 1);
+            _mm512_storeu_ps(s + 16 * c, _mm512_mask_loadu_ps(_mm512_set1_ps(-INFINITY), seen, s + 16 * c));
+        }
+    }
+}
+
+/* Whether a row has a score well above its `largest`; if so, brings `largest` up and says what its sums shrink by. */
+static bool raise_largest(const float *s, int32_t n_rows, att_ends ends) {
+    __m512 highest[ATT_PANEL];
+    uint32_t raised = 0;
+    for (int32_t r = 0; r < n_rows; r++, s += ATT_KEYS) {
+        highest[r] = _mm512_max_ps(_mm512_max_ps(_mm512_loadu_ps(s), _mm512_loadu_ps(s + 16)),
+                                   _mm512_max_ps(_mm512_loadu_ps(s + 32), _mm512_loadu_ps(s + 48)));
+        raised |= _mm512_cmp_ps_mask(highest[r], _mm512_set1_ps(ends.largest[r] + SLACK), _CMP_GT_OQ);
+    }
+    if (PIO_LIKELY(!raised)) return false;
+    for (int32_t r = 0; r < n_rows; r++) {
+        float was = ends.largest[r], is = PIO_MAX(was, _mm512_reduce_max_ps(highest[r]));
+        __m512 shrink = pio_exp2_avx512(_mm512_set1_ps(was - is));
+        ends.largest[r] = is;
+        ends.shrink[r] = _mm512_cvtss_f32(shrink);
+        float *total = ends.total + r * ATT_LANES;
+        _mm512_storeu_ps(total, _mm512_mul_ps(_mm512_loadu_ps(total), shrink));
+    }
+    return true;
+}
+
+static bool att_weights(float *s, int32_t n_rows, const int32_t *visible, att_ends ends, uintptr_t ahead,
+                        int32_t head_dim, att_p *p) {
+    if (visible) mask_scores(s, n_rows, visible);
+    bool rose = raise_largest(s, n_rows, ends);
+    /* The last quarter of 64 keys, shared among n_rows * VECTORS / 2 steps. */
+    int32_t n_fetched = ahead ? head_dim / 8 / n_rows : 0;
+    ahead += 96 * (uintptr_t)head_dim;
+    const __m512bh ones = (__m512bh)_mm512_set1_epi32(0x3f803f80);
+    for (int32_t r = 0; r < n_rows; r++, s += ATT_KEYS, p += ATT_BLOCKS * ATT_KEYS) {
+        __m512 largest = _mm512_set1_ps(ends.largest[r]), total = _mm512_loadu_ps(ends.total + r * ATT_LANES);
+#pragma GCC unroll 2
+        for (int c = 0; c < VECTORS; c += 2) {
+            for (int i = 0; i < n_fetched; i++) ahead = fetch(ahead, 2);
+            __m512 low = pio_exp2_bf16_avx512(_mm512_sub_ps(_mm512_loadu_ps(s + 16 * c), largest));
+            __m512 high = pio_exp2_bf16_avx512(_mm512_sub_ps(_mm512_loadu_ps(s + 16 * c + 16), largest));
+            __m512bh both = _mm512_cvtne2ps_pbh(high, low);
+            total = _mm512_dpbf16_ps(total, both, ones);
+            _mm512_storeu_si512(p + 16 * c, (__m512i)both);
+        }
+        _mm512_storeu_ps(ends.total + r * ATT_LANES, total);
+    }
+    return rose;
+}
+
+#endif
