@@ -93,16 +93,17 @@ static PIO_ALWAYS_INLINE void interleave(const att_kv *row, int32_t stride, int3
     }
 }
 
-/* Keys that are missing are read all the same: they lie in the page, and what they hold does not matter. */
+/* Keys that are missing are read all the same: they lie in the page, and what they hold does not matter. The values come
+ * first, for they read the rows in memory's order; keys read sixteen rows side by side. */
 static void att_open(const pio_attention_args *a, void *opened, int32_t b, att_block *block) {
     const att_kv *rows = block->k;
     att_kv *keys = opened, *values = keys + ATT_KEYS * (ATT_KEY_DIM_MAX + b * ATT_VALUE_DIM_MAX);
     const int32_t stride = stride_of(a);
+    for (int32_t key = 0; key < block->n_keys; key += 2)
+        interleave(rows + (size_t)key * (size_t)stride, stride, a->head_dim, key / 2, values);
     for (int32_t key = 0; key < block->n_keys; key += 16)
         for (int32_t column = 0; column < stride; column += 32)
             transpose(rows + (size_t)key * (size_t)stride + column, stride, keys + column * ATT_KEYS + 2 * key);
-    for (int32_t key = 0; key < block->n_keys; key += 2)
-        interleave(rows + (size_t)key * (size_t)stride, stride, a->head_dim, key / 2, values);
     block->k = keys;
     block->v = values;
 }
