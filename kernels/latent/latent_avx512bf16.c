@@ -93,8 +93,8 @@ static PIO_ALWAYS_INLINE void interleave(const att_kv *row, int32_t stride, int3
     }
 }
 
-/* Keys that are missing are read all the same: they lie in the page, and what they hold does not matter. The values come
- * first, for they read the rows in memory's order; keys read sixteen rows side by side. */
+/* Keys that are missing are read all the same: they lie in the page, and what they hold does not matter. The values
+ * come first, for they read the rows in memory's order; keys read sixteen rows side by side. */
 static void att_open(const pio_attention_args *a, void *opened, int32_t b, att_block *block) {
     const att_kv *rows = block->k;
     att_kv *keys = opened, *values = keys + ATT_KEYS * (ATT_KEY_DIM_MAX + b * ATT_VALUE_DIM_MAX);
