@@ -74,7 +74,7 @@ static pio_status check_unknown(const pio_model *model, pio_error *error) {
     for (size_t i = 0; i < pio_checkpoint_n_tensors(model->checkpoint) && !status; i++) {
         const char *name = pio_checkpoint_tensor(model->checkpoint, i)->name;
         if (bsearch(&name, known, (size_t)spec->n_parts, sizeof *known, by_name)) continue;
-        if (model->family->ignores(&model->config, name)) continue;
+        if (pio_model_is_extra(&model->config, name)) continue;
         status = pio_fail(error, PIO_UNSUPPORTED,
                           "'%s': tensor '%.100s' is not part of a %s model: the checkpoint is of another architecture "
                           "or version; give "

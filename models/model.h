@@ -46,13 +46,10 @@ typedef struct pio_model_family {
     /* Builds the graphs `body` and `head` and what they share into *spec, with the states of models/states.h, and
      * `vision`, with the states "patches" and "pictures", for a model with eyes. A failure is kept in spec->error. */
     void (*build)(const pio_any_config *config, pio_spec *spec);
-
-    /* Whether a checkpoint's tensor that the weights table does not name may be left alone. */
-    bool (*ignores)(const pio_any_config *config, const char *tensor);
 } pio_model_family;
 
-/* What `ignores` mostly is: the output rows a second time where they are tied, and the layer past the last, which
- * predicts further tokens. */
+/* Whether a checkpoint's tensor that the graphs do not name may be left alone: the output rows a second time where they
+ * are tied, and the layer past the last, which predicts further tokens. */
 bool pio_model_is_extra(const pio_any_config *config, const char *tensor);
 
 const pio_model_family *pio_model_family_at(int index); /* NULL after the last */

@@ -4,6 +4,7 @@
 
 #include "graph/build.h"
 #include "io/json.h"
+#include "models/model.h"
 #include "models/states.h"
 
 /* ---- rotary position embedding ---- */
@@ -109,10 +110,28 @@ typedef struct pio_vit {
  * .merger and .deepstack_merger_list.N. */
 void pio_vit_graph(pio_spec *spec, const pio_vit *config, const char *prefix);
 
-/* ---- the two ends ---- */
+/* ---- the decoder around the layers ----
+ *
+ *   pio_decoder d = pio_decoder_begin(spec, &c->common, "model");
+ *   while (pio_decoder_next(&d)) pio_decoder_put(&d, a_layer(spec, d.layer_prefix, d.x));
+ *   pio_decoder_end(&d, c->eps);
+ *
+ * Graph `body`: the rows of `prefix`.embed_tokens, the layers, their result to the state "hidden". Graph `head`: the
+ * wanted rows of it, normed by `prefix`.norm, times lm_head or the embedding where they are tied, then drawn from. */
+typedef struct pio_decoder {
+    pio_spec *spec;
+    const pio_model_config *common;
+    const char *prefix;
+    pio_states states;
+    int32_t output; /* weight of the output rows */
+    pio_tensor x;   /* [T, hidden]: what the next layer reads */
+    int32_t layer;
+    char layer_prefix[64]; /* `prefix`.layers.<layer> */
+} pio_decoder;
 
-/* Graph `head`: the wanted rows of the hidden state, normed by `norm`, times the rows of `output`, then drawn from. */
-void pio_head_graph(pio_spec *spec, const pio_states *states, int32_t hidden_size, const char *norm, float eps,
-                    int32_t output);
+pio_decoder pio_decoder_begin(pio_spec *spec, const pio_model_config *common, const char *prefix);
+bool pio_decoder_next(pio_decoder *decoder); /* false: no layer is left */
+void pio_decoder_put(pio_decoder *decoder, pio_tensor x);
+void pio_decoder_end(pio_decoder *decoder, float eps); /* eps: of the last norm */
 
 #endif

@@ -7,5 +7,4 @@ const pio_model_family pio_glm_family = {
     .chat_form = &pio_glm_chat_form,
     .read_config = pio_glm_read_config,
     .build = pio_glm_build,
-    .ignores = pio_model_is_extra,
 };

@@ -7,5 +7,4 @@ const pio_model_family pio_qwen3_family = {
     .chat_form = &pio_qwen3_chat_form,
     .read_config = pio_qwen3_read_config,
     .build = pio_qwen3_build,
-    .ignores = pio_model_is_extra,
 };

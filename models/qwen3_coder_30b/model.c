@@ -7,5 +7,4 @@ const pio_model_family pio_qwen3_moe_family = {
     .chat_form = &pio_qwen3_coder_chat_form,
     .read_config = pio_qwen3_moe_read_config,
     .build = pio_qwen3_moe_build,
-    .ignores = pio_model_is_extra,
 };

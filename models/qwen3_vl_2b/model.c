@@ -1,11 +1,4 @@
-#include <string.h>
-
 #include "models/qwen3_vl_2b/qwen3_vl.h"
-
-/* Tied checkpoints may carry the output rows a second time. */
-static bool ignores(const pio_any_config *config, const char *tensor) {
-    return config->common.tied && !strcmp(tensor, "lm_head.weight");
-}
 
 const pio_model_family pio_qwen3_vl_family = {
     .model_type = "qwen3_vl",
@@ -14,5 +7,4 @@ const pio_model_family pio_qwen3_vl_family = {
     .chat_form = &pio_qwen3_vl_chat_form,
     .read_config = pio_qwen3_vl_read_config,
     .build = pio_qwen3_vl_build,
-    .ignores = ignores,
 };

@@ -1,0 +1,44 @@
+#include <stdio.h>
+
+#include "models/blocks/blocks.h"
+
+pio_decoder pio_decoder_begin(pio_spec *spec, const pio_model_config *common, const char *prefix) {
+    const int32_t hidden = common->hidden_size, vocab = common->vocab_size;
+    pio_decoder d = {.spec = spec, .common = common, .prefix = prefix, .layer = -1};
+    char embedding[64];
+    snprintf(embedding, sizeof embedding, "%s.embed_tokens.weight", prefix);
+    d.states = pio_states_add(spec, hidden, vocab);
+    const int32_t table = pio_weight_table(spec, embedding, vocab, hidden);
+    d.output = common->tied ? table : pio_weight_table(spec, "lm_head.weight", vocab, hidden);
+    pio_build_graph(spec, "body");
+    d.x = pio_embed(spec, table, d.states.slots);
+    return d;
+}
+
+bool pio_decoder_next(pio_decoder *d) {
+    if (++d->layer == d->common->n_layers) return false;
+    snprintf(d->layer_prefix, sizeof d->layer_prefix, "%s.layers.%d", d->prefix, d->layer);
+    d->spec->layer = d->layer;
+    return true;
+}
+
+void pio_decoder_put(pio_decoder *d, pio_tensor x) {
+    char tap[64];
+    snprintf(tap, sizeof tap, "layer.%d", d->layer);
+    pio_tap(d->spec, x, tap);
+    d->x = x;
+}
+
+void pio_decoder_end(pio_decoder *d, float eps) {
+    const int32_t hidden = d->common->hidden_size;
+    char norm[64];
+    snprintf(norm, sizeof norm, "%s.norm.weight", d->prefix);
+    pio_store(d->spec, d->x, d->states.hidden);
+
+    pio_build_graph(d->spec, "head");
+    pio_tensor x = pio_gather_rows(d->spec, pio_state_use(d->spec, d->states.hidden, hidden)); /* [O, hidden] */
+    x = pio_rmsnorm(d->spec, x, pio_weight_vector(d->spec, norm, hidden), eps);
+    pio_tensor logits = pio_linear(d->spec, x, d->output, -1); /* [O, vocab] */
+    pio_store(d->spec, logits, d->states.logits);
+    pio_sample(d->spec, logits, d->states.slots, d->states.ring);
+}
