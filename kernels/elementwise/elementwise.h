@@ -16,46 +16,32 @@ PIO_ARGS(pio_add_args) {
     pio_i32 a_stride, b_stride, y_stride; /* bytes */
 };
 
-/* y[j] = silu(gate[j]) * up[j], silu(v) = v / (1 + e^-v); gate_up float32 [rows, 2 cols] in blocks -> y [rows, cols] in
- * float32, bf16 or s8. */
-PIO_ARGS(pio_swiglu_args) {
-    pio_u64 gate_up, y;
+#define PIO_GELU_ERF 1 /* attrs.flags: the exact form */
+
+/* Arguments of the ops that make y of x row by row, in float32, bf16 or s8 (kernels/dtype/encoding.h); x is float32:
+ *
+ *   SWIGLU    y[j] = silu(gate[j]) * up[j], silu(v) = v / (1 + e^-v); x is gate and up [rows, 2 cols] in blocks
+ *   GELU      y = x Phi(x), Phi the normal distribution (Hendrycks and Gimpel 2016): exactly, x (1 + erf(x / sqrt 2)) /
+ * 2, or x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))) / 2; x [rows, cols] CONVERT   y = x in another encoding; x [rows,
+ * cols] */
+PIO_ARGS(pio_map_args) {
+    pio_u64 x, y;
     pio_u64 live;
     pio_i32 rows, cols; /* of y */
     pio_i32 x_stride, y_stride;
     pio_i32 encoding; /* pio_encoding of y */
-};
-
-#define PIO_GELU_ERF 1 /* attrs.flags: the exact form */
-
-/* y = x Phi(x), Phi the normal distribution (Hendrycks and Gimpel 2016): exactly, x (1 + erf(x / sqrt 2)) / 2, or
- * x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))) / 2; x float32 [rows, cols] -> y in float32, bf16 or s8. */
-PIO_ARGS(pio_gelu_args) {
-    pio_u64 x, y;
-    pio_u64 live;
-    pio_i32 rows, cols;
-    pio_i32 x_stride, y_stride;
-    pio_i32 encoding; /* pio_encoding of y */
-    pio_i32 flags;
-};
-
-/* y = x in another encoding (kernels/dtype/encoding.h); x float32 [rows, cols]. */
-PIO_ARGS(pio_convert_args) {
-    pio_u64 x, y;
-    pio_u64 live;
-    pio_i32 rows, cols;
-    pio_i32 x_stride, y_stride;
-    pio_i32 encoding;
+    pio_i32 flags;    /* GELU: PIO_GELU_ERF */
 };
 
 #ifndef PIO_GLSL
 #include <stdbool.h>
 
+typedef pio_map_args pio_swiglu_args, pio_gelu_args, pio_convert_args;
+
 struct pio_call;
 
 /* A row of y fits the worker's scratch. */
-bool pio_swiglu_match(const struct pio_call *call);
-bool pio_gelu_match(const struct pio_call *call);
+bool pio_row_fits_scratch(const struct pio_call *call);
 #endif
 
 #endif

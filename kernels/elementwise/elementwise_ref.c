@@ -22,30 +22,45 @@ void pio_add_bind(const pio_call *call, void *args) {
 
 void pio_add_ref(const void *args, pio_worker *worker) {
     const pio_add_args *a = args;
-    for (pio_i32 t = worker->index; t < live_rows(a->live, a->rows); t += worker->n_workers)
-        for (pio_i32 i = 0; i < a->cols; i++) ROW(float, a->y, t, a->y_stride)
-    [i] = ROW(const float, a->a, t, a->a_stride)[i] + ROW(const float, a->b, t, a->b_stride)[i];
+    for (pio_i32 t = worker->index; t < live_rows(a->live, a->rows); t += worker->n_workers) {
+        const float *x = ROW(const float, a->a, t, a->a_stride), *z = ROW(const float, a->b, t, a->b_stride);
+        float *y = ROW(float, a->y, t, a->y_stride);
+        for (pio_i32 i = 0; i < a->cols; i++) y[i] = x[i] + z[i];
+    }
 }
 
-bool pio_swiglu_match(const pio_call *call) {
+bool pio_row_fits_scratch(const pio_call *call) {
     return sizeof(float) * (size_t)call->out[0].cols <= PIO_WORKER_SCRATCH_BYTES;
 }
 
+static void bind_map(const pio_call *call, void *args) {
+    *(pio_map_args *)args = (pio_map_args){.x = call->in[0].address,
+                                           .y = call->out[0].address,
+                                           .live = call->in[0].live,
+                                           .rows = call->in[0].rows,
+                                           .cols = call->out[0].cols,
+                                           .x_stride = (pio_i32)call->in[0].stride,
+                                           .y_stride = (pio_i32)call->out[0].stride,
+                                           .encoding = (pio_i32)call->out[0].encoding,
+                                           .flags = call->attrs.flags};
+}
+
 void pio_swiglu_bind(const pio_call *call, void *args) {
-    *(pio_swiglu_args *)args = (pio_swiglu_args){.gate_up = call->in[0].address,
-                                                 .y = call->out[0].address,
-                                                 .live = call->in[0].live,
-                                                 .rows = call->in[0].rows,
-                                                 .cols = call->out[0].cols,
-                                                 .x_stride = (pio_i32)call->in[0].stride,
-                                                 .y_stride = (pio_i32)call->out[0].stride,
-                                                 .encoding = (pio_i32)call->out[0].encoding};
+    bind_map(call, args);
+}
+
+void pio_gelu_bind(const pio_call *call, void *args) {
+    bind_map(call, args);
+}
+
+void pio_convert_bind(const pio_call *call, void *args) {
+    bind_map(call, args);
 }
 
 void pio_swiglu_ref(const void *args, pio_worker *worker) {
-    const pio_swiglu_args *a = args;
+    const pio_map_args *a = args;
     for (pio_i32 t = worker->index; t < live_rows(a->live, a->rows); t += worker->n_workers) {
-        const float *x = ROW(const float, a->gate_up, t, a->x_stride);
+        const float *x = ROW(const float, a->x, t, a->x_stride);
         for (pio_i32 j = 0; j < a->cols; j++) {
             pio_i32 block = j / PIO_SWIGLU_BLOCK, width = PIO_MIN(PIO_SWIGLU_BLOCK, a->cols - block * PIO_SWIGLU_BLOCK);
             const float *gate = x + 2 * PIO_SWIGLU_BLOCK * block + j % PIO_SWIGLU_BLOCK;
@@ -54,24 +69,8 @@ void pio_swiglu_ref(const void *args, pio_worker *worker) {
     }
 }
 
-bool pio_gelu_match(const pio_call *call) {
-    return pio_swiglu_match(call);
-}
-
-void pio_gelu_bind(const pio_call *call, void *args) {
-    *(pio_gelu_args *)args = (pio_gelu_args){.x = call->in[0].address,
-                                             .y = call->out[0].address,
-                                             .live = call->in[0].live,
-                                             .rows = call->in[0].rows,
-                                             .cols = call->in[0].cols,
-                                             .x_stride = (pio_i32)call->in[0].stride,
-                                             .y_stride = (pio_i32)call->out[0].stride,
-                                             .encoding = (pio_i32)call->out[0].encoding,
-                                             .flags = call->attrs.flags};
-}
-
 void pio_gelu_ref(const void *args, pio_worker *worker) {
-    const pio_gelu_args *a = args;
+    const pio_map_args *a = args;
     for (pio_i32 t = worker->index; t < live_rows(a->live, a->rows); t += worker->n_workers) {
         const float *x = ROW(const float, a->x, t, a->x_stride);
         float *y = ROW(float, a->y, t, a->y_stride);
@@ -83,19 +82,8 @@ void pio_gelu_ref(const void *args, pio_worker *worker) {
     }
 }
 
-void pio_convert_bind(const pio_call *call, void *args) {
-    *(pio_convert_args *)args = (pio_convert_args){.x = call->in[0].address,
-                                                   .y = call->out[0].address,
-                                                   .live = call->in[0].live,
-                                                   .rows = call->in[0].rows,
-                                                   .cols = call->in[0].cols,
-                                                   .x_stride = (pio_i32)call->in[0].stride,
-                                                   .y_stride = (pio_i32)call->out[0].stride,
-                                                   .encoding = (pio_i32)call->out[0].encoding};
-}
-
 void pio_convert_ref(const void *args, pio_worker *worker) {
-    const pio_convert_args *a = args;
+    const pio_map_args *a = args;
     for (pio_i32 t = worker->index; t < live_rows(a->live, a->rows); t += worker->n_workers)
         pio_encode_row((pio_encoding)a->encoding, ROW(const float, a->x, t, a->x_stride), a->cols,
                        ROW(void, a->y, t, a->y_stride));

@@ -35,12 +35,12 @@ static PIO_ALWAYS_INLINE void swiglu(const float *x, pio_i32 from, pio_i32 to, p
 }
 
 void ISA(pio_swiglu)(const void *args, pio_worker *worker) {
-    const pio_swiglu_args *a = args;
+    const pio_map_args *a = args;
     const pio_i32 rows = live_rows(a->live, a->rows);
     for (pio_i32 t; (t = pio_worker_take(worker)) < rows;) {
         void *out = ROW(void, a->y, t, a->y_stride);
         float *y = a->encoding == PIO_ENC_F32 ? out : worker->scratch;
-        swiglu(ROW(const float, a->gate_up, t, a->x_stride), 0, a->cols, a->cols, y);
+        swiglu(ROW(const float, a->x, t, a->x_stride), 0, a->cols, a->cols, y);
         if (y != out) pio_encode((pio_encoding)a->encoding, y, a->cols, out);
     }
 }
@@ -74,7 +74,7 @@ static PIO_ALWAYS_INLINE void gelu_erf(const float *x, pio_i32 n, float *y) {
 }
 
 void ISA(pio_gelu)(const void *args, pio_worker *worker) {
-    const pio_gelu_args *a = args;
+    const pio_map_args *a = args;
     const pio_i32 rows = live_rows(a->live, a->rows);
     for (pio_i32 t; (t = pio_worker_take(worker)) < rows;) {
         const float *x = ROW(const float, a->x, t, a->x_stride);
@@ -89,7 +89,7 @@ void ISA(pio_gelu)(const void *args, pio_worker *worker) {
 }
 
 /* Columns [from, from + n) of one row. */
-static PIO_ALWAYS_INLINE void convert(const pio_convert_args *a, pio_i32 t, pio_i32 from, pio_i32 n) {
+static PIO_ALWAYS_INLINE void convert(const pio_map_args *a, pio_i32 t, pio_i32 from, pio_i32 n) {
     const float *x = ROW(const float, a->x, t, a->x_stride) + from;
     char *y = ROW(char, a->y, t, a->y_stride);
     if (a->encoding == PIO_ENC_BF16) {
@@ -103,7 +103,7 @@ static PIO_ALWAYS_INLINE void convert(const pio_convert_args *a, pio_i32 t, pio_
 }
 
 void ISA(pio_convert)(const void *args, pio_worker *worker) {
-    const pio_convert_args *a = args;
+    const pio_map_args *a = args;
     const pio_i32 rows = live_rows(a->live, a->rows), cuts = PIO_CEIL_DIV(a->cols, CUT_COLS), total = rows * cuts;
     const pio_i32 run = PIO_MAX(1, total / (TAKES * worker->n_workers));
     for (pio_i32 first; (first = pio_worker_take(worker) * run) < total;) {
