@@ -10,6 +10,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+import qwen3
+
 WIDE = re.compile(r"(.*\.mlp\.experts)\.(gate_proj|up_proj|down_proj)\.weight$")
 ONE = re.compile(r"(.*\.mlp\.experts)\.(\d+)\.(gate_proj|up_proj|down_proj)\.weight$")
 
@@ -41,6 +43,35 @@ class Experts(nn.Module):
         h = F.silu(self.gate_proj(x)) * self.up_proj(x)
         h = h.unflatten(-1, (self.n, self.width)) * share.unsqueeze(-1).to(h.dtype)
         return self.down_proj(h.flatten(-2))
+
+
+class Layer(nn.Module):
+    def __init__(self, c, attention, mlp):
+        """mlp(x, aux)"""
+        super().__init__()
+        self.self_attn, self.mlp = attention, mlp
+        self.input_layernorm = qwen3.RMSNorm(c.hidden_size, c.rms_norm_eps)
+        self.post_attention_layernorm = qwen3.RMSNorm(c.hidden_size, c.rms_norm_eps)
+
+    def forward(self, x, cos, sin, aux):
+        x = x + self.self_attn(self.input_layernorm(x), cos, sin)
+        return x + self.mlp(self.post_attention_layernorm(x), aux)
+
+
+class Model(nn.Module):
+    def __init__(self, c, layer, rope_dim):
+        """layer(c, index)"""
+        super().__init__()
+        self.c, self.model = c, qwen3.Body(c, layer)
+        self.lm_head = nn.Linear(c.hidden_size, c.vocab_size, bias=False)
+        self.rope = qwen3.Rope(c.rope_theta, rope_dim, c.max_position_embeddings)
+        qwen3.initialise(self, c.num_hidden_layers)
+
+    def forward(self, batch, aux=None):
+        x, (cos, sin) = self.model.embed_tokens(batch["ids"]), self.rope(batch["ids"])
+        for layer in self.model.layers:
+            x = layer(x, cos, sin, aux)
+        return self.lm_head(self.model.norm(x))
 
 
 def to_published(model):

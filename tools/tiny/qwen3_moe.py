@@ -74,28 +74,11 @@ class MoE(nn.Module):
         return self.experts(x, self.gate(x, aux))
 
 
-class Layer(nn.Module):
-    def __init__(self, c, i):
-        super().__init__()
-        self.self_attn, self.mlp = qwen3.Attention(c), MoE(c)
-        self.input_layernorm = qwen3.RMSNorm(c.hidden_size, c.rms_norm_eps)
-        self.post_attention_layernorm = qwen3.RMSNorm(c.hidden_size, c.rms_norm_eps)
-
-    def forward(self, x, cos, sin, aux):
-        x = x + self.self_attn(self.input_layernorm(x), cos, sin)
-        return x + self.mlp(self.post_attention_layernorm(x), aux)
+class Layer(moe.Layer):
+    def __init__(self, c, index):
+        super().__init__(c, qwen3.Attention(c), MoE(c))
 
 
-class Model(nn.Module):
+class Model(moe.Model):
     def __init__(self, c):
-        super().__init__()
-        self.c, self.model = c, qwen3.Body(c, Layer)
-        self.lm_head = nn.Linear(c.hidden_size, c.vocab_size, bias=False)
-        self.rope = qwen3.Rope(c.rope_theta, c.head_dim, c.max_position_embeddings)
-        qwen3.initialise(self, c.num_hidden_layers)
-
-    def forward(self, batch, aux=None):
-        x, (cos, sin) = self.model.embed_tokens(batch["ids"]), self.rope(batch["ids"])
-        for layer in self.model.layers:
-            x = layer(x, cos, sin, aux)
-        return self.lm_head(self.model.norm(x))
+        super().__init__(c, Layer, c.head_dim)

@@ -21,38 +21,16 @@ class Problem(tasks.Task):
         return self.steps(fields)
 
 
-def _number(rng, digits):
-    n = rng.randint(*digits)
-    return rng.randint(0 if n == 1 else 10 ** (n - 1), 10**n - 1)
-
-
 # --- one operation --------------------------------------------------------------------------------------------------
-def _sum(rng, ranges, state):
-    a, b = _number(rng, ranges["digits"]), _number(rng, ranges["digits"])
-    return {"a": a, "b": b, "c": a + b}
-
-
-def _difference(rng, ranges, state):
-    a, b = _number(rng, ranges["digits"]), _number(rng, ranges["digits"])
-    if a < b and rng.random() < 0.6:
-        a, b = b, a
-    return {"a": a, "b": b, "c": a - b}
-
-
-def _product(rng, ranges, state):
-    a, b = rng.randint(*ranges["factor"]), rng.randint(*ranges["factor"])
-    return {"a": a, "b": b, "c": a * b}
-
-
 def _quotient(rng, ranges, state):
-    b, a = rng.randint(*ranges["divisor"]), _number(rng, ranges["digits"])
+    b, a = rng.randint(*ranges["divisor"]), tasks.number(rng, ranges["digits"])
     a -= a % b if rng.random() < 0.4 else 0
     kind = "rest" if a % b else "even"
     return {"kind": kind, "a": a, "b": b, "c": a // b, "r": a % b}
 
 
 def _divisible(rng, ranges, state):
-    b, a = rng.randint(*ranges["divisor"]), _number(rng, ranges["digits"])
+    b, a = rng.randint(*ranges["divisor"]), tasks.number(rng, ranges["digits"])
     a -= a % b if rng.random() < 0.5 else 0
     return {"kind": "no" if a % b else "yes", "a": a, "b": b}
 
@@ -115,7 +93,7 @@ def _compare(rng, ranges, state):
 
 
 def _digit_sum(rng, ranges, state):
-    a = _number(rng, ranges["digits"])
+    a = tasks.number(rng, ranges["digits"])
     return {"a": a, "c": sum(map(int, str(a)))}
 
 
@@ -194,11 +172,11 @@ def _follow_steps(f):
 
 # --- the table ------------------------------------------------------------------------------------------------------
 TABLE = (
-    Problem("sum", _sum, result="c", weight=1.5, ranges={"digits": (1, 4)}, ask=tasks.ASK["sum"],
+    Problem("sum", tasks.two_summed, result="c", weight=1.5, ranges={"digits": (1, 4)}, ask=tasks.ASK["sum"],
             answer="{a} + {b} = {c}.", steps=lambda f: steps.sum(f["a"], f["b"])),
-    Problem("difference", _difference, result="c", weight=1.5, ranges={"digits": (1, 4)}, ask=tasks.ASK["difference"],
+    Problem("difference", tasks.two_subtracted, result="c", weight=1.5, ranges={"digits": (1, 4)}, ask=tasks.ASK["difference"],
             answer="{a} - {b} = {c}.", steps=lambda f: steps.difference(f["a"], f["b"])),
-    Problem("product", _product, result="c", weight=2, ranges={"factor": (0, 99)}, ask=tasks.ASK["product"],
+    Problem("product", tasks.two_multiplied, result="c", weight=2, ranges={"factor": (0, 99)}, ask=tasks.ASK["product"],
             answer="{a} x {b} = {c}.", steps=lambda f: steps.product(f["a"], f["b"])),
     Problem("quotient", _quotient, weight=1.5, ranges={"digits": (1, 4), "divisor": (2, 9)},
             answer={"rest": "{a} / {b} = {c} remainder {r}.", "even": "{a} / {b} = {c}."},

@@ -62,25 +62,26 @@ class Task:
         return self.hold_out and zlib.crc32(key.encode()) % 20 == 0
 
 
-def _number(rng, digits):
-    """0 to 999 with each number of digits equally likely: else nearly all would have three."""
-    return rng.randint(*((0, 9), (10, 99), (100, 999))[rng.randint(*digits) - 1])
+def number(rng, digits):
+    """From 0 on, with each number of digits equally likely: else nearly all would have the most."""
+    n = rng.randint(*digits)
+    return rng.randint(0 if n == 1 else 10 ** (n - 1), 10**n - 1)
 
 
 # --- arithmetic -----------------------------------------------------------------------------------------------------
-def _sum(rng, ranges, state):
-    a, b = _number(rng, ranges["digits"]), _number(rng, ranges["digits"])
+def two_summed(rng, ranges, state):
+    a, b = number(rng, ranges["digits"]), number(rng, ranges["digits"])
     return {"a": a, "b": b, "c": a + b}
 
 
-def _difference(rng, ranges, state):
-    a, b = _number(rng, ranges["digits"]), _number(rng, ranges["digits"])
+def two_subtracted(rng, ranges, state):
+    a, b = number(rng, ranges["digits"]), number(rng, ranges["digits"])
     if a < b and rng.random() < 0.6:
         a, b = b, a
     return {"a": a, "b": b, "c": a - b}
 
 
-def _product(rng, ranges, state):
+def two_multiplied(rng, ranges, state):
     a, b = rng.randint(*ranges["factor"]), rng.randint(*ranges["factor"])
     return {"a": a, "b": b, "c": a * b}
 
@@ -94,8 +95,8 @@ def _follow_up(rng, ranges, state):
 
 
 def _compare(rng, ranges, state):
-    a = _number(rng, ranges["digits"])
-    b = max(0, a + rng.randint(-9, 9)) if rng.random() < 0.3 else _number(rng, ranges["digits"])
+    a = number(rng, ranges["digits"])
+    b = max(0, a + rng.randint(-9, 9)) if rng.random() < 0.3 else number(rng, ranges["digits"])
     if a == b:
         return {"kind": "equal", "a": a, "b": b}
     kind = rng.choice(("larger", "smaller"))
@@ -104,20 +105,20 @@ def _compare(rng, ranges, state):
 
 
 def _extreme(rng, ranges, state):
-    numbers = [_number(rng, ranges["digits"]) for _ in range(rng.randint(*ranges["count"]))]
+    numbers = [number(rng, ranges["digits"]) for _ in range(rng.randint(*ranges["count"]))]
     kind = rng.choice(("largest", "smallest"))
     c = max(numbers) if kind == "largest" else min(numbers)
     return {"kind": kind, "list": ", ".join(map(str, numbers)), "c": c}
 
 
 def _parity(rng, ranges, state):
-    a = _number(rng, ranges["digits"])
+    a = number(rng, ranges["digits"])
     return {"a": a, "c": "odd" if a % 2 else "even"}
 
 
 def _neighbour(rng, ranges, state):
     kind = rng.choice(("after", "before"))
-    a = _number(rng, ranges["digits"]) + (kind == "before")
+    a = number(rng, ranges["digits"]) + (kind == "before")
     if rng.random() < 0.2:
         a = a // 10 * 10 + (9 if kind == "after" else 10)  # carries
     return {"kind": kind, "a": a, "c": a + 1 if kind == "after" else a - 1}
@@ -125,7 +126,7 @@ def _neighbour(rng, ranges, state):
 
 def _sort_numbers(rng, ranges, state):
     n = rng.randint(*ranges["count"])
-    numbers = [_number(rng, ranges["digits"]) for _ in range(n)]
+    numbers = [number(rng, ranges["digits"]) for _ in range(n)]
     kind = "down" if rng.random() < 0.3 else "up"
     out = sorted(numbers, reverse=kind == "down")
     return {"kind": kind, "list": ", ".join(map(str, numbers)), "c": ", ".join(map(str, out))}
@@ -203,7 +204,7 @@ FACTS = {
          "What am I called?", "Can you tell me my name?"),
         "Your name is {v}.", "You have not told me your name yet."),
     "number": Fact(
-        lambda rng: str(_number(rng, (1, 3))),
+        lambda rng: str(number(rng, (1, 3))),
         ("My lucky number is {v}.", "Remember the number {v}.", "My favourite number is {v}.",
          "Keep the number {v} in mind.", "Please remember my number, {v}.", "My number is {v}."),
         "I will remember {v}.",
@@ -292,17 +293,17 @@ def _beyond(rng, ranges, state):
 
 # --- the table ------------------------------------------------------------------------------------------------------
 TASKS = (
-    Task("sum", _sum, result="c", weight=3, ranges={"digits": (1, 3)}, answer="{a} + {b} = {c}.", ask=(
+    Task("sum", two_summed, result="c", weight=3, ranges={"digits": (1, 3)}, answer="{a} + {b} = {c}.", ask=(
         "What is {a} + {b}?", "What is {a} plus {b}?", "{a} + {b}", "{a} + {b} = ?", "{a}+{b}", "Add {a} and {b}.",
         "What do you get if you add {a} and {b}?", "What is the sum of {a} and {b}?", "Calculate {a} + {b}.",
         "How much is {a} + {b}?", "How much is {a} plus {b}?", "Can you add {a} and {b}?", "{a} plus {b}?",
         "Please work out {a} + {b}.", "What's {a} + {b}?", "Add {b} to {a}.")),
-    Task("difference", _difference, result="c", weight=3.5, ranges={"digits": (1, 3)}, answer="{a} - {b} = {c}.", ask=(
+    Task("difference", two_subtracted, result="c", weight=3.5, ranges={"digits": (1, 3)}, answer="{a} - {b} = {c}.", ask=(
         "What is {a} - {b}?", "What is {a} minus {b}?", "{a} - {b}", "{a} - {b} = ?", "{a}-{b}",
         "Subtract {b} from {a}.", "Take {b} away from {a}.", "What is the difference of {a} and {b}?",
         "Calculate {a} - {b}.", "How much is {a} - {b}?", "How much is {a} minus {b}?", "{a} minus {b}?",
         "Please work out {a} - {b}.", "What's {a} - {b}?", "Can you subtract {b} from {a}?")),
-    Task("product", _product, result="c", ranges={"factor": (0, 12)}, hold_out=False, answer="{a} x {b} = {c}.", ask=(
+    Task("product", two_multiplied, result="c", ranges={"factor": (0, 12)}, hold_out=False, answer="{a} x {b} = {c}.", ask=(
         "What is {a} times {b}?", "What is {a} x {b}?", "Multiply {a} by {b}.", "{a} * {b}", "{a} x {b}",
         "How much is {a} times {b}?", "What is the product of {a} and {b}?", "What's {a} * {b}?",
         "Calculate {a} * {b}.", "{a} times {b}?")),
