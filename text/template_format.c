@@ -168,6 +168,7 @@ static bool put_percent(percent *p, pio_run_text *text, spec *s, const pio_tv *v
     pio_template_run *run = p->run;
     pio_run_text part = {0};
     pio_tv shown;
+    char bytes[4]; /* of a character that is given by its number */
     switch (s->type) {
     case 's':
     case 'r':
@@ -181,7 +182,6 @@ static bool put_percent(percent *p, pio_run_text *text, spec *s, const pio_tv *v
     case 'c':
         if (pio_tv_is_whole(v) && pio_tv_whole(v) >= 0 && pio_tv_whole(v) <= 0x10ffff &&
             (pio_tv_whole(v) & ~INT64_C(0x7ff)) != 0xd800) {
-            char bytes[4];
             shown = pio_tv_str(bytes, (size_t)pio_utf8_encode((uint32_t)pio_tv_whole(v), bytes));
         } else if (v->kind == PIO_TV_STR && pio_tv_count_chars(v->u.bytes, v->n) == 1) {
             shown = *v;

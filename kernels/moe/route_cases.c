@@ -11,6 +11,7 @@ typedef struct shape {
     int32_t flags;
     bool bias, ties;
     float scale, logit_scale;
+    float bias_around;
 } shape;
 
 static const shape shapes[] = {
@@ -27,6 +28,7 @@ static const shape shapes[] = {
      0.01f},
     {"equal ranks", 6, 6, 40, 5, 1, 1, PIO_ROUTE_NORMALISE, false, true, 1, 1},
     {"equal sigmoids, groups", 6, 5, 40, 5, 4, 2, PIO_ROUTE_SIGMOID, false, true, 1, 1},
+    {"ranks below zero, groups", 7, 7, 32, 4, 8, 2, PIO_ROUTE_SIGMOID | PIO_ROUTE_NORMALISE, true, false, 1, 1, -3},
     {"steep", 3, 3, 33, 4, 1, 1, PIO_ROUTE_NORMALISE, false, false, 1, 12},
     {"no token", 3, 0, 16, 2, 1, 1, 0, false, false, 1, 1},
 };
@@ -69,7 +71,7 @@ bool pio_route_case(pio_case_builder *b, int index) {
     call->attrs.n_groups = s->n_groups;
     call->attrs.n_top_groups = s->n_top_groups;
     float *logits = pio_case_acts(b, 0, s->bound, s->live, s->n_experts, 1);
-    const float *bias = s->bias ? pio_case_vector(b, 1, s->n_experts, 0, 0.3f) : NULL;
+    const float *bias = s->bias ? pio_case_vector(b, 1, s->n_experts, s->bias_around, 0.3f) : NULL;
     for (int32_t t = 0; t < s->live; t++) draw_logits(b, s, bias, (float *)((char *)logits + stride * t));
     const int64_t chosen_stride = pio_encoding_stride(PIO_ENC_F32, s->n_chosen);
     pio_case_output_words(b, 0, chosen_stride * s->bound);

@@ -284,6 +284,36 @@ static void shuffled_marks_do_no_harm(void **state) {
     json_decref(tools);
 }
 
+/* Whether an answer begins in thought is what its own prompt says: thoughts of turns that have ended are over. */
+static void the_prompt_says_whether_a_model_is_thinking(void **state) {
+    (void)state;
+    static const struct {
+        const char *prompt;
+        bool reasoning;
+    } cases[] = {
+        {"[gMASK]<sop><|user|>a<|assistant|><think>", true},
+        {"[gMASK]<sop><|user|>a<|assistant|><think>so", true},
+        {"[gMASK]<sop><|user|>a<|assistant|></think>", false},
+        {"[gMASK]<sop><|user|>a<|assistant|><think>so</think>b", false},
+        {"[gMASK]<sop><|user|>a<|assistant|>", false},
+        {"[gMASK]<sop><|user|>a<|assistant|><think>cut<|user|>b<|assistant|></think>", false},
+        {"[gMASK]<sop><|user|>a<|assistant|><think>cut<|user|>b", false},
+        {"[gMASK]<sop><|user|>a<|assistant|><think>cut<|observation|>b", false},
+        {"[gMASK]<sop><|user|>a<|assistant|><think>cut<|system|>b", false},
+        {"[gMASK]<sop><|user|><think>", false},
+    };
+    for (size_t i = 0; i < PIO_COUNT(cases); i++) {
+        const pio_answer_parser_options options = {
+            .form = &pio_glm_chat_form, .prompt = cases[i].prompt, .n_prompt = strlen(cases[i].prompt)};
+        pio_answer_parser *parser;
+        pio_error error;
+        if (pio_answer_parser_create(&options, &parser, &error)) fail_msg("%s", error.text);
+        if (pio_answer_parser_is_reasoning(parser) != cases[i].reasoning)
+            fail_msg("'%s': %s", cases[i].prompt, cases[i].reasoning ? "not in thought" : "in thought");
+        pio_answer_parser_destroy(parser);
+    }
+}
+
 static void tools_are_checked(void **state) {
     (void)state;
     static const struct {
@@ -309,8 +339,11 @@ static void tools_are_checked(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_case_whole),    cmocka_unit_test(every_case_cut_at_every_byte),
-        cmocka_unit_test(a_listener_stops_it), cmocka_unit_test(shuffled_marks_do_no_harm),
+        cmocka_unit_test(every_case_whole),
+        cmocka_unit_test(every_case_cut_at_every_byte),
+        cmocka_unit_test(a_listener_stops_it),
+        cmocka_unit_test(shuffled_marks_do_no_harm),
+        cmocka_unit_test(the_prompt_says_whether_a_model_is_thinking),
         cmocka_unit_test(tools_are_checked),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "models/preprocess.h"
+#include "models/resize.h"
 #include "tests/support/pictures.h"
 #include "tests/support/temp_dir.h"
 
@@ -46,6 +47,27 @@ static void patches_are_the_references(void **state) {
         pio_image_free(&image);
     }
     pio_safetensors_close(file);
+}
+
+/* Shares of 20,000 columns are so small that the fixed point has as many bits as it may. The number is torchvision's
+ * result (resize to [96, 8], BICUBIC, antialias) of the same pixels, folded alike. */
+static void columns_by_the_thousand_are_the_references(void **state) {
+    (void)state;
+    enum { WIDTH = 20000, HEIGHT = 96, RESIZED = 8 };
+    pio_image from = {.rgb = malloc(3 * WIDTH * HEIGHT), .width = WIDTH, .height = HEIGHT}, to;
+    pio_error error;
+    uint32_t random = 7;
+    uint64_t folded = 0;
+    assert_non_null(from.rgb);
+    for (int i = 0; i < 3 * WIDTH * HEIGHT; i++) {
+        random = random * 1664525u + 1013904223u;
+        from.rgb[i] = random >> 24 > 128 ? 255 : 0;
+    }
+    if (pio_image_resize(&from, RESIZED, HEIGHT, &to, &error)) fail_msg("%s", error.text);
+    for (int i = 0; i < 3 * RESIZED * HEIGHT; i++) folded = folded * 31 + to.rgb[i];
+    assert_true(folded == 0x336073d97fedb45bu);
+    pio_image_free(&from);
+    pio_image_free(&to);
 }
 
 static void sizes_follow_the_rule(void **state) {
@@ -168,9 +190,9 @@ static void wrong_settings_are_named(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(patches_are_the_references),   cmocka_unit_test(sizes_follow_the_rule),
-        cmocka_unit_test(videos_follow_their_own_rule), cmocka_unit_test(hashes_tell_pictures_apart),
-        cmocka_unit_test(wrong_settings_are_named),
+        cmocka_unit_test(patches_are_the_references), cmocka_unit_test(columns_by_the_thousand_are_the_references),
+        cmocka_unit_test(sizes_follow_the_rule),      cmocka_unit_test(videos_follow_their_own_rule),
+        cmocka_unit_test(hashes_tell_pictures_apart), cmocka_unit_test(wrong_settings_are_named),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
