@@ -27,6 +27,14 @@ static void make_prompts(test_random *random, const pio_model *model, prompts *p
     }
 }
 
+/* An engine in float32 for `n_sequences` at once. */
+static pio_engine *open_engine(int32_t n_sequences) {
+    pio_engine_options options = test_engine_options(true);
+    options.context = 256;
+    options.max_sequences = n_sequences;
+    return test_engine_open(the_family.tiny, &options);
+}
+
 /* One prompt after another; they begin differently, so nothing in the cache serves a second one. */
 static void answer_alone(const pio_engine_options *options, const prompts *p, test_answer *answers) {
     pio_engine *engine = test_engine_open(the_family.tiny, options);
@@ -126,10 +134,7 @@ static void a_seed_draws_the_same_tokens_alone_and_in_a_batch(void **state) {
     static prompts p;
     static test_answer alone[N_PROMPTS], together[N_PROMPTS];
     test_random random = test_random_begin("a_seed_draws_the_same_tokens_alone_and_in_a_batch");
-    pio_engine_options options = test_engine_options(true);
-    options.context = 256;
-    options.max_sequences = 8;
-    pio_engine *engine = test_engine_open(the_family.tiny, &options);
+    pio_engine *engine = open_engine(8);
     make_prompts(&random, pio_engine_model(engine), &p);
     for (int k = 0; k < N_PROMPTS; k++) {
         pio_sampling sampling = {.temperature = 2, .top_p = 1, .repetition_penalty = 1};
@@ -143,7 +148,7 @@ static void a_seed_draws_the_same_tokens_alone_and_in_a_batch(void **state) {
         together[k].request.sampling = sampling;
     }
     pio_engine_destroy(engine);
-    engine = test_engine_open(the_family.tiny, &options);
+    engine = open_engine(8);
     test_answers_run(engine, together, N_PROMPTS);
     int n_apart = 0;
     for (int k = 0; k < N_PROMPTS; k++) n_apart += !test_answers_alike(&together[k], &alone[k]);
@@ -414,10 +419,7 @@ static void a_callback_ends_its_own_answer_and_no_other(void **state) {
     static prompts p;
     static test_answer all[N_PROMPTS], some[N_PROMPTS];
     test_random random = test_random_begin("a_callback_ends_its_own_answer_and_no_other");
-    pio_engine_options options = test_engine_options(true);
-    options.context = 256;
-    options.max_sequences = 4;
-    pio_engine *engine = test_engine_open(the_family.tiny, &options);
+    pio_engine *engine = open_engine(4);
     make_prompts(&random, pio_engine_model(engine), &p);
     for (int k = 0; k < N_PROMPTS; k++) {
         test_answer_begin(&all[k], p.ids[k], p.n[k], N_NEW);
@@ -451,12 +453,9 @@ static void cancelling_ends_what_runs_and_what_waits(void **state) {
     static prompts p;
     static test_answer answers[N], again;
     test_random random = test_random_begin("cancelling_ends_what_runs_and_what_waits");
-    pio_engine_options options = test_engine_options(true);
-    options.context = 256;
-    options.max_sequences = 2;
-    pio_engine *engine = test_engine_open(the_family.tiny, &options);
-    pio_request *requests[N];
+    pio_engine *engine = open_engine(2);
     make_prompts(&random, pio_engine_model(engine), &p);
+    pio_request *requests[N];
     for (int k = 0; k < N; k++) {
         test_answer_begin(&answers[k], p.ids[k], p.n[k], N_NEW);
         requests[k] = &answers[k].request;
