@@ -19,7 +19,10 @@ typedef struct pio_model_eyes {
 /* What every config.json says, whatever the architecture. */
 typedef struct pio_model_config {
     int32_t vocab_size, hidden_size, n_layers;
+    int32_t intermediate_size; /* of the feed-forward; of dense layers, where others have experts */
     int32_t max_positions;
+    float eps; /* of the norms around attention, feed-forward and head */
+    double rope_theta;
     bool tied; /* the output rows are the embedding's */
     pio_model_eyes eyes;
 } pio_model_config;

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/compiler.h"
+#include "models/blocks/numbers.h"
 #include "models/resize.h"
 
 enum { CONFIG_LIMIT_BYTES = 1 << 20, MOST_RATIO = 200, FRAMES_A_SECOND = 2, LEAST_FRAMES = 4, MOST_FRAMES = 768 };
@@ -52,17 +53,12 @@ static pio_status read_limits(const pio_json_object *root, pio_preprocess *p, pi
 }
 
 static pio_status refuse_other_settings(const pio_json_object *root, pio_error *error) {
-    static const char *const on[] = {"do_resize", "do_rescale", "do_normalize"};
+    static const pio_setting on[] = {
+        {"do_resize", .flag = true}, {"do_rescale", .flag = true}, {"do_normalize", .flag = true}};
     int64_t resample;
     double factor;
-    for (size_t i = 0; i < PIO_COUNT(on); i++) {
-        bool value;
-        pio_status status = pio_json_get_bool_or(root, on[i], true, &value, error);
-        if (status) return status;
-        if (!value)
-            return pio_fail(error, PIO_UNSUPPORTED, "'%s': %s false is not supported, only true is", root->file, on[i]);
-    }
-    pio_status status = pio_json_get_int_or(root, "resample", 0, 10, 3, &resample, error);
+    pio_status status = pio_settings_check(root, on, PIO_COUNT(on), error);
+    if (!status) status = pio_json_get_int_or(root, "resample", 0, 10, 3, &resample, error);
     if (!status) status = pio_json_get_double_or(root, "rescale_factor", 0, 1, 1.0 / 255, &factor, error);
     if (status) return status;
     if (resample != 3)

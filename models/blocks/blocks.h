@@ -114,7 +114,7 @@ void pio_vit_graph(pio_spec *spec, const pio_vit *config, const char *prefix);
  *
  *   pio_decoder d = pio_decoder_begin(spec, &c->common, "model");
  *   while (pio_decoder_next(&d)) pio_decoder_put(&d, a_layer(spec, d.layer_prefix, d.x));
- *   pio_decoder_end(&d, c->eps);
+ *   pio_decoder_end(&d);
  *
  * Graph `body`: the rows of `prefix`.embed_tokens, the layers, their result to the state "hidden". Graph `head`: the
  * wanted rows of it, normed by `prefix`.norm, times lm_head or the embedding where they are tied, then drawn from. */
@@ -132,6 +132,9 @@ typedef struct pio_decoder {
 pio_decoder pio_decoder_begin(pio_spec *spec, const pio_model_config *common, const char *prefix);
 bool pio_decoder_next(pio_decoder *decoder); /* false: no layer is left */
 void pio_decoder_put(pio_decoder *decoder, pio_tensor x);
-void pio_decoder_end(pio_decoder *decoder, float eps); /* eps: of the last norm */
+void pio_decoder_end(pio_decoder *decoder);
+
+/* What every decoder's config.json says: all of *out but `eyes`. rms_norm_eps is `default_eps` where it is absent. */
+pio_status pio_decoder_read(const pio_json_object *config, double default_eps, pio_model_config *out, pio_error *error);
 
 #endif

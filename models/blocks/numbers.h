@@ -1,4 +1,4 @@
-/* Whole numbers of a config, as a table of rows. */
+/* Keys of a config, as tables of rows: whole numbers, and settings that are supported with one value alone. */
 #ifndef PIO_MODELS_BLOCKS_NUMBERS_H
 #define PIO_MODELS_BLOCKS_NUMBERS_H
 
@@ -24,5 +24,14 @@ enum {
 };
 
 pio_status pio_numbers_read(const pio_json_object *in, const pio_number *numbers, size_t n, pio_error *error);
+
+/* The one value of a key that is supported, which an absent key has too: `text`, or `flag` where that is NULL. */
+typedef struct pio_setting {
+    const char *key, *text;
+    bool flag;
+} pio_setting;
+
+/* Refuses any other, by name. */
+pio_status pio_settings_check(const pio_json_object *in, const pio_setting *settings, size_t n, pio_error *error);
 
 #endif

@@ -7,26 +7,9 @@
 
 _Static_assert(sizeof(pio_glm_config) <= PIO_MODEL_CONFIG_BYTES, "the config fits pio_any_config");
 
-/* Settings that the published checkpoints leave at one value, and the value. */
-static pio_status refuse_other_settings(const pio_json_object *root, pio_error *error) {
-    static const struct {
-        const char *key, *value;
-    } texts[] = {{"hidden_act", "silu"}, {"topk_method", "noaux_tc"}, {"scoring_func", "sigmoid"}};
-    for (size_t i = 0; i < PIO_COUNT(texts); i++) {
-        const char *value;
-        pio_status status = pio_json_get_string_or(root, texts[i].key, texts[i].value, &value, error);
-        if (status) return status;
-        if (strcmp(value, texts[i].value))
-            return pio_fail(error, PIO_UNSUPPORTED, "'%s': %s '%.40s' is not supported, only '%s' is", root->file,
-                            texts[i].key, value, texts[i].value);
-    }
-    bool bias;
-    pio_status status = pio_json_get_bool_or(root, "attention_bias", false, &bias, error);
-    if (!status && bias)
-        return pio_fail(error, PIO_UNSUPPORTED, "'%s': attention_bias true is not supported, only false is",
-                        root->file);
-    return status;
-}
+/* What the published checkpoint leaves at one value. */
+static const pio_setting settings[] = {
+    {"hidden_act", "silu"}, {"topk_method", "noaux_tc"}, {"scoring_func", "sigmoid"}, {"attention_bias"}};
 
 /* Dense are the layers of that type in mlp_layer_types, else the first first_k_dense_replace, else the first. */
 static pio_status read_dense_layers(const pio_json_object *root, pio_glm_config *c, pio_error *error) {
@@ -90,32 +73,21 @@ static pio_status read_attention(const pio_json_object *root, pio_glm_config *c,
     };
     pio_status status = pio_numbers_read(root, numbers, PIO_COUNT(numbers), error);
     if (!status) status = pio_json_get_bool_or(root, "rope_interleave", true, &mla->interleaved, error);
-    if (!status) status = pio_rope_read(root, &c->rope_theta, error);
     if (!status && mla->rope_dim % 2)
         return pio_fail(error, PIO_UNSUPPORTED, "'%s': qk_rope_head_dim %d is odd, so it cannot be rotated in pairs",
                         root->file, mla->rope_dim);
     mla->hidden_size = c->common.hidden_size;
+    mla->eps = c->common.eps;
     return status;
 }
 
 pio_status pio_glm_read_config(const pio_json_object *root, pio_any_config *out, pio_error *error) {
     pio_glm_config *c = (pio_glm_config *)out;
     memset(out, 0, sizeof *out);
-    const pio_number numbers[] = {
-        {"vocab_size", 1, PIO_MAX_VOCAB, PIO_REQUIRED, &c->common.vocab_size},
-        {"hidden_size", 1, PIO_MAX_WIDTH, PIO_REQUIRED, &c->common.hidden_size},
-        {"num_hidden_layers", 1, PIO_MAX_LAYERS, PIO_REQUIRED, &c->common.n_layers},
-        {"max_position_embeddings", 1, INT32_MAX, PIO_REQUIRED, &c->common.max_positions},
-        {"intermediate_size", 1, PIO_MAX_WIDTH, PIO_REQUIRED, &c->intermediate_size},
-    };
-    double eps = 0;
-    pio_status status = refuse_other_settings(root, error);
-    if (!status) status = pio_numbers_read(root, numbers, PIO_COUNT(numbers), error);
-    if (!status) status = pio_json_get_double_or(root, "rms_norm_eps", 0, 1, 1e-5, &eps, error);
-    if (!status) status = pio_json_get_bool_or(root, "tie_word_embeddings", false, &c->common.tied, error);
+    pio_status status = pio_settings_check(root, settings, PIO_COUNT(settings), error);
+    if (!status) status = pio_decoder_read(root, 1e-5, &c->common, error);
     if (!status) status = read_attention(root, c, error);
     if (!status) status = read_experts(root, c, error);
     if (!status) status = read_dense_layers(root, c, error);
-    c->eps = c->attention.eps = (float)eps;
     return status;
 }

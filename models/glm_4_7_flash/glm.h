@@ -10,9 +10,6 @@ typedef struct pio_glm_config {
     pio_mla attention;
     pio_moe moe;
     pio_layer_set dense; /* layers without experts */
-    int32_t intermediate_size;
-    float eps;
-    double rope_theta;
 } pio_glm_config;
 
 pio_status pio_glm_read_config(const pio_json_object *root, pio_any_config *out, pio_error *error);

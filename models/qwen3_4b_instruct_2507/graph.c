@@ -8,12 +8,13 @@
 
 void pio_qwen3_build(const pio_any_config *any, pio_spec *spec) {
     const pio_qwen3_config *c = (const pio_qwen3_config *)any;
-    pio_decoder d = pio_decoder_begin(spec, &c->common, "model");
-    pio_tensor rope = pio_rope_table(spec, pio_rope_frequencies(spec, c->rope_theta, c->attention.head_dim), 1.0f);
+    const pio_model_config *common = &c->common;
+    pio_decoder d = pio_decoder_begin(spec, common, "model");
+    pio_tensor rope = pio_rope_table(spec, pio_rope_frequencies(spec, common->rope_theta, c->attention.head_dim), 1.0f);
     while (pio_decoder_next(&d)) {
         pio_tensor x = pio_gqa_block(spec, &c->attention, d.layer_prefix, d.x, rope);
-        x = pio_swiglu_block(spec, d.layer_prefix, x, c->common.hidden_size, c->intermediate_size, c->eps);
+        x = pio_swiglu_block(spec, d.layer_prefix, x, common->hidden_size, common->intermediate_size, common->eps);
         pio_decoder_put(&d, x);
     }
-    pio_decoder_end(&d, c->eps);
+    pio_decoder_end(&d);
 }

@@ -8,9 +8,6 @@
 typedef struct pio_qwen3_config {
     pio_model_config common;
     pio_gqa attention;
-    int32_t intermediate_size;
-    float eps;
-    double rope_theta;
 } pio_qwen3_config;
 
 pio_status pio_qwen3_read_config(const pio_json_object *root, pio_any_config *out, pio_error *error);

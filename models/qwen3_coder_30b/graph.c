@@ -12,16 +12,16 @@
 void pio_qwen3_moe_build(const pio_any_config *any, pio_spec *spec) {
     const pio_qwen3_moe_config *c = (const pio_qwen3_moe_config *)any;
     const pio_qwen3_config *base = &c->base;
-    const int32_t hidden = base->common.hidden_size;
-    pio_decoder d = pio_decoder_begin(spec, &base->common, "model");
+    const pio_model_config *common = &base->common;
+    pio_decoder d = pio_decoder_begin(spec, common, "model");
     pio_tensor rope =
-        pio_rope_table(spec, pio_rope_frequencies(spec, base->rope_theta, base->attention.head_dim), 1.0f);
+        pio_rope_table(spec, pio_rope_frequencies(spec, common->rope_theta, base->attention.head_dim), 1.0f);
     while (pio_decoder_next(&d)) {
         pio_tensor x = pio_gqa_block(spec, &base->attention, d.layer_prefix, d.x, rope);
         x = pio_layer_set_has(&c->dense, d.layer)
-                ? pio_swiglu_block(spec, d.layer_prefix, x, hidden, base->intermediate_size, base->eps)
-                : pio_moe_block(spec, &c->moe, d.layer_prefix, x, hidden, base->eps);
+                ? pio_swiglu_block(spec, d.layer_prefix, x, common->hidden_size, common->intermediate_size, common->eps)
+                : pio_moe_block(spec, &c->moe, d.layer_prefix, x, common->hidden_size, common->eps);
         pio_decoder_put(&d, x);
     }
-    pio_decoder_end(&d, base->eps);
+    pio_decoder_end(&d);
 }

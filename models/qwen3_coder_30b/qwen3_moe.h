@@ -5,7 +5,7 @@
 #include "models/qwen3_4b_instruct_2507/qwen3.h"
 
 typedef struct pio_qwen3_moe_config {
-    pio_qwen3_config base; /* all but the experts is Qwen3's; its intermediate_size is that of dense layers */
+    pio_qwen3_config base; /* all but the experts is Qwen3's */
     pio_moe moe;
     pio_layer_set dense; /* layers without experts */
 } pio_qwen3_moe_config;

@@ -14,13 +14,9 @@ static pio_status read_mrope(const pio_json_object *text, int32_t head_dim, int3
     if (!status && !rope.json) status = pio_json_get_object(text, "rope_scaling", &rope, error);
     int64_t values[3] = {24, 20, 20};
     size_t n = 0;
-    bool interleaved = true;
     if (!status) status = pio_json_get_ints(&rope, "mrope_section", 0, MAX_WIDTH, values, 3, &n, error);
-    if (!status) status = pio_json_get_bool_or(&rope, "mrope_interleaved", true, &interleaved, error);
+    if (!status) status = pio_settings_check(&rope, &(pio_setting){"mrope_interleaved", .flag = true}, 1, error);
     if (status) return status;
-    if (!interleaved)
-        return pio_fail(error, PIO_UNSUPPORTED, "'%s': mrope_interleaved false is not supported, only true is",
-                        text->file);
     const int64_t sum = values[0] + values[1] + values[2];
     if ((n && n != 3) || sum != head_dim / 2)
         return pio_fail(error, PIO_CORRUPT,
@@ -47,13 +43,7 @@ static pio_status check_vision(const pio_json_object *in, const pio_qwen3_vl_con
     if (v->n_taps > c->text.common.n_layers)
         return pio_fail(error, PIO_CORRUPT, "'%s': %sdeepstack_visual_indexes has %d layers, the text model only %d",
                         in->file, in->prefix, v->n_taps, c->text.common.n_layers);
-    const char *act;
-    pio_status status = pio_json_get_string_or(in, "hidden_act", "gelu_pytorch_tanh", &act, error);
-    if (!status && strcmp(act, "gelu_pytorch_tanh"))
-        return pio_fail(error, PIO_UNSUPPORTED,
-                        "'%s': %shidden_act '%.40s' is not supported, only 'gelu_pytorch_tanh' is", in->file,
-                        in->prefix, act);
-    return status;
+    return pio_settings_check(in, &(pio_setting){"hidden_act", "gelu_pytorch_tanh"}, 1, error);
 }
 
 static pio_status read_vision(const pio_json_object *in, pio_qwen3_vl_config *c, pio_error *error) {

@@ -7,17 +7,18 @@
 void pio_qwen3_vl_build(const pio_any_config *any, pio_spec *spec) {
     const pio_qwen3_vl_config *c = (const pio_qwen3_vl_config *)any;
     const pio_qwen3_config *text = &c->text;
-    const int32_t hidden = text->common.hidden_size, head_dim = text->attention.head_dim;
-    pio_decoder d = pio_decoder_begin(spec, &text->common, "model.language_model");
+    const pio_model_config *common = &text->common;
+    const int32_t hidden = common->hidden_size, head_dim = text->attention.head_dim;
+    pio_decoder d = pio_decoder_begin(spec, common, "model.language_model");
     d.x = pio_picture_rows(spec, d.x, 0, PIO_PICTURE_REPLACE);
-    pio_tensor rope = pio_rope_table_of(spec, PIO_TOKENS, pio_rope_frequencies(spec, text->rope_theta, head_dim),
+    pio_tensor rope = pio_rope_table_of(spec, PIO_TOKENS, pio_rope_frequencies(spec, common->rope_theta, head_dim),
                                         pio_mrope_axes(spec, c->mrope_section, head_dim), 1.0f);
     while (pio_decoder_next(&d)) {
         pio_tensor x = pio_gqa_block(spec, &text->attention, d.layer_prefix, d.x, rope);
-        x = pio_swiglu_block(spec, d.layer_prefix, x, hidden, text->intermediate_size, text->eps);
+        x = pio_swiglu_block(spec, d.layer_prefix, x, hidden, common->intermediate_size, common->eps);
         pio_decoder_put(&d, x);
         if (d.layer < c->vision.n_taps) d.x = pio_picture_rows(spec, d.x, (1 + d.layer) * hidden, 0);
     }
-    pio_decoder_end(&d, text->eps);
+    pio_decoder_end(&d);
     pio_vit_graph(spec, &c->vision, "model.visual");
 }

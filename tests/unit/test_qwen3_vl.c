@@ -78,7 +78,7 @@ static void the_published_shapes_are_read(void **state) {
     assert_int_equal(c->vision.hidden_size / c->vision.n_heads, 64);
     assert_int_equal(c->vision.taps[0], 5);
     assert_int_equal(c->vision.taps[2], 17);
-    assert_true(c->text.rope_theta == 5e6);
+    assert_true(c->text.common.rope_theta == 5e6);
 }
 
 /* (THW) x 20, then TTTT: the sections of height and width end before the frequencies do. */
