@@ -14,7 +14,7 @@ BALANCE = 0.005  # weight of the loss that keeps the experts equally busy
 
 
 @dataclasses.dataclass(frozen=True)
-class Config:
+class Config(qwen3.Config):
     """About 2.3 million parameters, of which a token uses 1.1 million. All widths are multiples of 32."""
 
     vocab_size: int = 768
@@ -23,13 +23,6 @@ class Config:
     moe_intermediate_size: int = 32
     num_experts: int = 16
     num_experts_per_tok: int = 4
-    num_hidden_layers: int = 8
-    num_attention_heads: int = 6
-    num_key_value_heads: int = 2
-    head_dim: int = 32
-    max_position_embeddings: int = 1024
-    rms_norm_eps: float = 1e-6
-    rope_theta: float = 10000.0
 
 
 def config_json(c, ids):

@@ -22,17 +22,9 @@ FURTHER_FILES = {"preprocessor_config.json": {
 
 
 @dataclasses.dataclass(frozen=True)
-class Text:
-    vocab_size: int = 512
+class Text(qwen3.Config):
     hidden_size: int = 128
-    intermediate_size: int = 320
     num_hidden_layers: int = 6
-    num_attention_heads: int = 6
-    num_key_value_heads: int = 2
-    head_dim: int = 32
-    max_position_embeddings: int = 1024
-    rms_norm_eps: float = 1e-6
-    rope_theta: float = 10000.0
 
 
 @dataclasses.dataclass(frozen=True)
