@@ -1,6 +1,7 @@
 #include <stdio.h>
 
 #include "models/blocks/blocks.h"
+#include "models/blocks/name.h"
 #include "models/blocks/numbers.h"
 
 pio_status pio_decoder_read(const pio_json_object *config, double default_eps, pio_model_config *out,
@@ -24,8 +25,7 @@ pio_status pio_decoder_read(const pio_json_object *config, double default_eps, p
 pio_decoder pio_decoder_begin(pio_spec *spec, const pio_model_config *common, const char *prefix) {
     const int32_t hidden = common->hidden_size, vocab = common->vocab_size;
     pio_decoder d = {.spec = spec, .common = common, .prefix = prefix, .layer = -1};
-    char embedding[64];
-    snprintf(embedding, sizeof embedding, "%s.embed_tokens.weight", prefix);
+    PIO_NAME(embedding, prefix, "embed_tokens.weight");
     d.states = pio_states_add(spec, hidden, vocab);
     const int32_t table = pio_weight_table(spec, embedding, vocab, hidden);
     d.output = common->tied ? table : pio_weight_table(spec, "lm_head.weight", vocab, hidden);
@@ -50,8 +50,7 @@ void pio_decoder_put(pio_decoder *d, pio_tensor x) {
 
 void pio_decoder_end(pio_decoder *d) {
     const int32_t hidden = d->common->hidden_size;
-    char norm[64];
-    snprintf(norm, sizeof norm, "%s.norm.weight", d->prefix);
+    PIO_NAME(norm, d->prefix, "norm.weight");
     pio_store(d->spec, d->x, d->states.hidden);
 
     pio_build_graph(d->spec, "head");

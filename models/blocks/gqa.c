@@ -1,23 +1,18 @@
 #include <math.h>
-#include <stdio.h>
 
 #include "models/blocks/blocks.h"
-
-/* "<prefix>.<rest>" */
-#define NAME(variable, rest)                                                                                           \
-    char variable[120];                                                                                                \
-    snprintf(variable, sizeof variable, "%s." rest, prefix)
+#include "models/blocks/name.h"
 
 pio_tensor pio_gqa_block(pio_spec *spec, const pio_gqa *c, const char *prefix, pio_tensor x, pio_tensor rope_table) {
     const int32_t q_cols = c->n_heads * c->head_dim, kv_cols = c->n_kv_heads * c->head_dim;
-    NAME(norm, "input_layernorm.weight");
-    NAME(q_proj, "self_attn.q_proj.weight");
-    NAME(k_proj, "self_attn.k_proj.weight");
-    NAME(v_proj, "self_attn.v_proj.weight");
-    NAME(o_proj, "self_attn.o_proj.weight");
-    NAME(q_norm, "self_attn.q_norm.weight");
-    NAME(k_norm, "self_attn.k_norm.weight");
-    NAME(qkv_name, "self_attn.qkv");
+    PIO_NAME(norm, prefix, "input_layernorm.weight");
+    PIO_NAME(q_proj, prefix, "self_attn.q_proj.weight");
+    PIO_NAME(k_proj, prefix, "self_attn.k_proj.weight");
+    PIO_NAME(v_proj, prefix, "self_attn.v_proj.weight");
+    PIO_NAME(o_proj, prefix, "self_attn.o_proj.weight");
+    PIO_NAME(q_norm, prefix, "self_attn.q_norm.weight");
+    PIO_NAME(k_norm, prefix, "self_attn.k_norm.weight");
+    PIO_NAME(qkv_name, prefix, "self_attn.qkv");
 
     pio_tensor n = pio_rmsnorm(spec, x, pio_weight_vector(spec, norm, c->hidden_size), c->eps);
     int32_t qkv_weight = pio_weight_concat(spec, qkv_name, false, 3, (const char *const[]){q_proj, k_proj, v_proj},

@@ -3,14 +3,10 @@
 
 #include "kernels/rope/rope.h"
 #include "models/blocks/blocks.h"
+#include "models/blocks/name.h"
 
 /* Of the norms of what is compressed, whatever rms_norm_eps says. */
 static const float INNER_EPS = 1e-6f;
-
-/* "<prefix>.self_attn.<rest>" */
-#define NAME(variable, rest)                                                                                           \
-    char variable[120];                                                                                                \
-    snprintf(variable, sizeof variable, "%.60s.self_attn." rest, prefix)
 
 static void add_rows(pio_spec *spec, int32_t weight, const char *tensor, int32_t tensor_rows, int32_t first,
                      int32_t rows, bool transposed) {
@@ -35,12 +31,12 @@ static void queries_and_latents(pio_spec *spec, const pio_mla *c, const char *pr
                                 pio_tensor *kv) {
     const int32_t q_cols = c->n_heads * (c->nope_dim + c->rope_dim), kv_cols = c->latent_dim + c->rope_dim;
     const int32_t first_cols = c->q_rank ? c->q_rank : q_cols;
-    NAME(q_a, "q_a_proj.weight");
-    NAME(q_a_norm, "q_a_layernorm.weight");
-    NAME(q_b, "q_b_proj.weight");
-    NAME(q_proj, "q_proj.weight");
-    NAME(kv_a, "kv_a_proj_with_mqa.weight");
-    NAME(both_name, "q_kv_a");
+    PIO_NAME(q_a, prefix, "self_attn.q_a_proj.weight");
+    PIO_NAME(q_a_norm, prefix, "self_attn.q_a_layernorm.weight");
+    PIO_NAME(q_b, prefix, "self_attn.q_b_proj.weight");
+    PIO_NAME(q_proj, prefix, "self_attn.q_proj.weight");
+    PIO_NAME(kv_a, prefix, "self_attn.kv_a_proj_with_mqa.weight");
+    PIO_NAME(both_name, prefix, "self_attn.q_kv_a");
     int32_t both = pio_weight_stack(spec, both_name, PIO_WEIGHT_MATRIX, false, 1, first_cols + kv_cols, c->hidden_size);
     if (c->q_rank)
         add_rows(spec, both, q_a, c->q_rank, 0, c->q_rank, false);
@@ -61,9 +57,9 @@ static void queries_and_latents(pio_spec *spec, const pio_mla *c, const char *pr
  * latent]. They stay in 16 bits. */
 static void unpack_weights(pio_spec *spec, const pio_mla *c, const char *prefix, int32_t *keys, int32_t *values) {
     const int32_t head = c->nope_dim + c->v_dim, all = c->n_heads * head;
-    NAME(kv_b, "kv_b_proj.weight");
-    NAME(keys_name, "kv_b.keys");
-    NAME(values_name, "kv_b.values");
+    PIO_NAME(kv_b, prefix, "self_attn.kv_b_proj.weight");
+    PIO_NAME(keys_name, prefix, "self_attn.kv_b.keys");
+    PIO_NAME(values_name, prefix, "self_attn.kv_b.values");
     *keys = pio_weight_stack(spec, keys_name, PIO_WEIGHT_HALF, false, c->n_heads, c->latent_dim, c->nope_dim);
     for (int32_t h = 0; h < c->n_heads; h++) add_rows(spec, *keys, kv_b, all, h * head, c->latent_dim, true);
     *values = pio_weight_stack(spec, values_name, PIO_WEIGHT_HALF, false, c->n_heads, c->v_dim, c->latent_dim);
@@ -73,10 +69,9 @@ static void unpack_weights(pio_spec *spec, const pio_mla *c, const char *prefix,
 
 pio_tensor pio_mla_block(pio_spec *spec, const pio_mla *c, const char *prefix, pio_tensor x, pio_tensor rope_table) {
     const int32_t head = c->nope_dim + c->rope_dim;
-    char norm[120];
-    snprintf(norm, sizeof norm, "%.60s.input_layernorm.weight", prefix);
-    NAME(kv_a_norm, "kv_a_layernorm.weight");
-    NAME(o_proj, "o_proj.weight");
+    PIO_NAME(norm, prefix, "input_layernorm.weight");
+    PIO_NAME(kv_a_norm, prefix, "self_attn.kv_a_layernorm.weight");
+    PIO_NAME(o_proj, prefix, "self_attn.o_proj.weight");
     pio_tensor n = pio_rmsnorm(spec, x, pio_weight_vector(spec, norm, c->hidden_size), c->eps);
     pio_tensor q, kv;
     queries_and_latents(spec, c, prefix, n, &q, &kv);

@@ -2,6 +2,7 @@
 
 #include "kernels/moe/moe.h"
 #include "models/blocks/blocks.h"
+#include "models/blocks/name.h"
 
 pio_status pio_moe_check(const pio_moe *c, const pio_json_object *in, pio_error *error) {
     if (c->n_chosen > c->n_experts)
@@ -35,8 +36,7 @@ static void add_part(pio_spec *spec, int32_t weight, const char *mlp, int32_t ex
 
 /* All experts' gate and up rows, in blocks in turn: [n_experts][2 width, hidden]. */
 static int32_t gate_up_weight(pio_spec *spec, const pio_moe *c, const char *mlp, int32_t hidden_size) {
-    char name[120];
-    snprintf(name, sizeof name, "%.60s.experts.gate_up", mlp);
+    PIO_NAME(name, mlp, "experts.gate_up");
     int32_t weight = pio_weight_stack(spec, name, PIO_WEIGHT_MATRIX, true, c->n_experts, 2 * c->width, hidden_size);
     for (int32_t e = 0; e < c->n_experts; e++) {
         add_part(spec, weight, mlp, e, "gate_proj", "gate_up_proj", c->width, 0, 2 * c->width, c->n_experts);
@@ -47,8 +47,7 @@ static int32_t gate_up_weight(pio_spec *spec, const pio_moe *c, const char *mlp,
 
 /* [n_experts][hidden, width] */
 static int32_t down_weight(pio_spec *spec, const pio_moe *c, const char *mlp, int32_t hidden_size) {
-    char name[120];
-    snprintf(name, sizeof name, "%.60s.experts.down", mlp);
+    PIO_NAME(name, mlp, "experts.down");
     int32_t weight = pio_weight_stack(spec, name, PIO_WEIGHT_MATRIX, false, c->n_experts, hidden_size, c->width);
     for (int32_t e = 0; e < c->n_experts; e++)
         add_part(spec, weight, mlp, e, "down_proj", "down_proj", hidden_size, 0, hidden_size, c->n_experts);
@@ -57,12 +56,11 @@ static int32_t down_weight(pio_spec *spec, const pio_moe *c, const char *mlp, in
 
 pio_tensor pio_moe_block(pio_spec *spec, const pio_moe *c, const char *prefix, pio_tensor x, int32_t hidden_size,
                          float eps) {
-    char norm[120], mlp[120], router[120], bias[120], shared[120];
-    snprintf(norm, sizeof norm, "%s.post_attention_layernorm.weight", prefix);
-    snprintf(mlp, sizeof mlp, "%s.mlp", prefix);
-    snprintf(router, sizeof router, "%.60s.gate.weight", mlp);
-    snprintf(bias, sizeof bias, "%.60s.gate.e_score_correction_bias", mlp);
-    snprintf(shared, sizeof shared, "%.60s.shared_experts", mlp);
+    PIO_NAME(norm, prefix, "post_attention_layernorm.weight");
+    PIO_NAME(mlp, prefix, "mlp");
+    PIO_NAME(router, mlp, "gate.weight");
+    PIO_NAME(bias, mlp, "gate.e_score_correction_bias");
+    PIO_NAME(shared, mlp, "shared_experts");
     spec->n_chosen = c->n_chosen;
 
     pio_tensor n = pio_rmsnorm(spec, x, pio_weight_vector(spec, norm, hidden_size), eps);
