@@ -227,8 +227,8 @@ pio_status pio_config_read_checkpoint(pio_config *config, const char *directory,
 pio_status pio_config_check_model(const pio_config *config, const char *model, pio_error *error) {
     for (int key = 0; key < PIO_KEY_COUNT; key++)
         if (config->items[key].value && *keys[key].model && strcmp(keys[key].model, model))
-            return pio_fail(error, PIO_INVALID_ARGUMENT, "%s is a setting of %s, not of %s: leave it out",
-                            config->items[key].source, keys[key].model, model);
+            return pio_fail(error, PIO_INVALID_ARGUMENT, "%s: %s is a setting of %s, not of %s: leave it out",
+                            config->items[key].source, keys[key].name, keys[key].model, model);
     return PIO_OK;
 }
 

@@ -134,14 +134,15 @@ static pio_status add_frames(maker *m, const json_t *frames, double fps, int32_t
 
 static pio_status add_video(maker *m, const json_t *part, const json_t *frames, pio_error *error) {
     const json_t *given = json_object_get(part, "fps");
-    const double fps = given ? json_number_value(given) : 2;
+    const double fps = given ? json_number_value(given) : 2; /* 0 where it is no number */
     const size_t n = json_array_size(frames);
     if (!json_is_array(frames) || !n || n > INT32_MAX)
         return pio_fail(
             error, PIO_UNSUPPORTED,
             "a video is not a list of frames: give {\"type\": \"video\", \"video\": [pictures], \"fps\": 2}");
     if (!(fps >= 1e-3 && fps <= 1e6))
-        return pio_fail(error, PIO_INVALID_ARGUMENT, "the fps of a video is %g, but must be 0.001 to 1000000", fps);
+        return pio_fail(error, PIO_INVALID_ARGUMENT, "the fps of a video is %s%g, but must be 0.001 to 1000000",
+                        given && !json_is_number(given) ? "no number, read as " : "", fps);
     int32_t *indices = malloc(sizeof *indices * n);
     if (!indices) return pio_fail_memory(error, "the frames", sizeof *indices * n);
     pio_status status = add_frames(m, frames, fps, indices, error);
@@ -149,28 +150,86 @@ static pio_status add_video(maker *m, const json_t *part, const json_t *frames, 
     return status;
 }
 
-static pio_status add_part(maker *m, const json_t *part, pio_error *error) {
-    static const char *const image_keys[] = {"image", "image_url", "input_image"}, *const video_keys[] = {"video"};
+/* ---- messages ---- */
+
+/* What a part of a message is: the key of its value. */
+typedef enum part_kind { PART_IMAGE, PART_VIDEO, PART_TEXT, PART_UNKNOWN } part_kind;
+
+static part_kind kind_of(const json_t *part, const json_t **value) {
+    static const char *const keys[PART_UNKNOWN][3] = {{"image", "image_url", "input_image"}, {"video"}, {"text"}};
+    static const char *const types[PART_UNKNOWN][3] = {
+        {"image", "image_url", "input_image"}, {"video"}, {"text", "input_text"}};
     const char *type = json_string_value(json_object_get(part, "type"));
-    const json_t *image = source_of(part, image_keys, PIO_COUNT(image_keys));
-    const json_t *frames = source_of(part, video_keys, PIO_COUNT(video_keys));
-    const bool is_image = image || (type && !strcmp(type, "image")),
-               is_video = frames || (type && !strcmp(type, "video"));
-    if (!is_image && !is_video) return PIO_OK;
+    for (int kind = 0; kind < PART_UNKNOWN; kind++) {
+        size_t n = 0;
+        while (n < 3 && keys[kind][n]) n++;
+        *value = source_of(part, keys[kind], n);
+        if (*value) return (part_kind)kind;
+        for (size_t i = 0; i < 3 && types[kind][i] && type; i++)
+            if (!strcmp(type, types[kind][i])) return (part_kind)kind;
+    }
+    return PART_UNKNOWN;
+}
+
+static pio_status add_part(maker *m, const json_t *part, size_t message, pio_error *error) {
+    const json_t *value;
+    const part_kind kind = kind_of(part, &value);
+    if (kind == PART_UNKNOWN || (kind == PART_TEXT && !json_is_string(value)))
+        return pio_fail(error, PIO_INVALID_ARGUMENT,
+                        "message %zu has a part that is no text, picture or video: give {\"type\": \"text\", \"text\": "
+                        "...}, or \"image\" or \"video\" in place of \"text\"",
+                        message + 1);
+    if (kind == PART_TEXT) return PIO_OK;
     if (!m->model->config.common.eyes.merge)
         return pio_fail(error, PIO_UNSUPPORTED, "'%s' is a model without eyes: leave the pictures out",
                         m->model->directory);
-    return is_image ? add_image(m, image, error) : add_video(m, part, frames, error);
+    return kind == PART_IMAGE ? add_image(m, value, error) : add_video(m, part, value, error);
 }
 
-static pio_status add_parts(maker *m, const json_t *input, pio_error *error) {
-    const json_t *message, *part;
-    size_t i, j;
+/* For a model without eyes, whose template may know texts alone: the parts in lines below each other. */
+static pio_status join_parts(json_t *message, pio_error *error) {
+    const json_t *part, *parts = json_object_get(message, "content");
+    pio_text text = {0};
+    size_t i;
+    bool ready = true;
+    json_array_foreach(parts, i, part) {
+        const json_t *piece = json_object_get(part, "text");
+        ready &= (!i || pio_text_append(&text, "\n", 1)) &&
+                 pio_text_append(&text, json_string_value(piece), json_string_length(piece));
+    }
+    ready =
+        ready && !json_object_set_new(message, "content", json_stringn(text.n_bytes ? text.bytes : "", text.n_bytes));
+    pio_text_free(&text);
+    return ready ? PIO_OK : pio_fail_memory(error, "a message", text.n_bytes);
+}
+
+/* Content is a text or a list of parts; none, as beside tool calls, is an empty text. */
+static pio_status read_message(maker *m, json_t *message, size_t index, pio_error *error) {
+    const json_t *part, *content = json_object_get(message, "content");
+    size_t i;
+    pio_status status = PIO_OK;
+    if (!json_is_object(message))
+        return pio_fail(error, PIO_INVALID_ARGUMENT, "message %zu is no object with \"role\" and \"content\"",
+                        index + 1);
+    if (!content || json_is_null(content))
+        return json_object_set_new(message, "content", json_string("")) ? pio_fail_memory(error, "a message", 1)
+                                                                        : PIO_OK;
+    if (json_is_string(content)) return PIO_OK;
+    if (!json_is_array(content))
+        return pio_fail(error, PIO_INVALID_ARGUMENT, "the content of message %zu is neither a text nor a list of parts",
+                        index + 1);
+    json_array_foreach(content, i, part) {
+        if (!status) status = add_part(m, part, index, error);
+    }
+    return status || m->model->config.common.eyes.merge ? status : join_parts(message, error);
+}
+
+static pio_status read_messages(maker *m, const json_t *input, pio_error *error) {
+    json_t *message;
+    size_t i;
     pio_status status = PIO_OK;
     json_array_foreach(json_object_get(input, "messages"), i, message) {
-        json_array_foreach(json_object_get(message, "content"), j, part) {
-            if (!status) status = add_part(m, part, error);
-        }
+        if (!status) status = read_message(m, message, i, error);
     }
     return status;
 }
@@ -254,7 +313,7 @@ pio_status pio_prompt_make(const pio_speaker *speaker, json_t *input, pio_prompt
     *out = (pio_prompt){0};
     maker m = {.speaker = speaker, .model = pio_engine_model(speaker->engine), .prompt = out, .input = input};
     pio_token_ids ids = {0};
-    pio_status status = add_parts(&m, input, error);
+    pio_status status = read_messages(&m, input, error);
     if (!status) status = render(&m, input, &ids, error);
     if (!status) status = expand(&m, &ids, error);
     if (!status) out->list = malloc(sizeof *out->list * ((size_t)out->n_pictures + 1));

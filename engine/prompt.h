@@ -17,9 +17,10 @@ typedef struct pio_prompt {
 /* The prompt of a chat: {"messages": [...], ...} through the template, or {"prompt": text} as it stands; then the
  * tokenizer, each place of a picture expanded to its tokens.
  *
- * A message's content is a text or a list of parts. One with "image" or "image_url" is a picture: a file's path, a
- * file:// URL, a data: URL or base64 text, alone or as {"url": ...}. One with "video" is a list of such, its frames,
- * taken at "fps" a second (2 where it does not say).
+ * A message's content is a text, nothing, or a list of parts, which a model without eyes gets as a text, a line each
+ * (`input` is changed so). A part has "text", or is a picture or a video. One with "image" or "image_url" is a picture:
+ * a file's path, a file:// URL, a data: URL or base64 text, alone or as {"url": ...}. One with "video" is a list of
+ * such, its frames, taken at "fps" a second (2 where it does not say).
  *
  * "min_pixels", "max_pixels" (of a picture, or of all frames of a video) and "max_frames" in the input go before the
  * limits of the checkpoint.

@@ -36,6 +36,12 @@ pio_status pio_model_family_find(const pio_json_object *root, const pio_model_fa
         if (used < sizeof known)
             used += (size_t)snprintf(known + used, sizeof known - used, "%s%s", i ? ", " : "", families[i]->model_type);
     }
+    if (pio_json_has(root, "quantization_config"))
+        return pio_fail(
+            error, PIO_UNSUPPORTED,
+            "'%s': quantization_config says that the weights are quantised, which is not supported: give the "
+            "checkpoint in 16 bits, and --weights q8 or q4",
+            root->file);
     return *out ? PIO_OK
                 : pio_fail(
                       error, PIO_UNSUPPORTED,

@@ -88,7 +88,10 @@ static pio_status take_line(chat *c, const char *line, size_t bytes, pio_error *
     pio_status (*run)(chat *, json_t *, pio_error *) = say;
     for (size_t i = 0; i < PIO_COUNT(commands); i++) {
         const size_t n = strlen(commands[i].name);
-        if (bytes <= n || memcmp(line, commands[i].name, n)) continue;
+        if (bytes + 1 < n || memcmp(line, commands[i].name, PIO_MIN(bytes, n))) continue;
+        if (bytes <= n)
+            return pio_fail(error, PIO_INVALID_ARGUMENT, "'%.*s' stands alone: write behind it what it is given",
+                            (int)n - 1, commands[i].name);
         rest = line + n;
         run = commands[i].run;
     }

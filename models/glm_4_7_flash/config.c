@@ -72,7 +72,12 @@ static pio_status read_attention(const pio_json_object *root, pio_glm_config *c,
         {"v_head_dim", 1, PIO_MAX_HEAD_DIM, PIO_REQUIRED, &mla->v_dim},
     };
     pio_status status = pio_numbers_read(root, numbers, PIO_COUNT(numbers), error);
+    double rotated = 1;
     if (!status) status = pio_json_get_bool_or(root, "rope_interleave", true, &mla->interleaved, error);
+    if (!status) status = pio_json_get_double_or(root, "partial_rotary_factor", 0, 1, 1, &rotated, error);
+    if (!status && rotated != 1)
+        return pio_fail(error, PIO_UNSUPPORTED, "'%s': partial_rotary_factor %g is not supported, only 1 is",
+                        root->file, rotated);
     if (!status && mla->rope_dim % 2)
         return pio_fail(error, PIO_UNSUPPORTED, "'%s': qk_rope_head_dim %d is odd, so it cannot be rotated in pairs",
                         root->file, mla->rope_dim);

@@ -7,6 +7,9 @@
 
 _Static_assert(sizeof(pio_qwen3_moe_config) <= PIO_MODEL_CONFIG_BYTES, "the config fits pio_any_config");
 
+/* Routers of other families. */
+static const pio_setting settings[] = {{"scoring_func", "softmax"}, {"topk_method", "greedy"}};
+
 /* Dense are the layers of mlp_only_layers, and those whose number, from 1, decoder_sparse_step does not divide. */
 static pio_status read_dense_layers(const pio_json_object *root, pio_qwen3_moe_config *c, pio_error *error) {
     int64_t dense[PIO_MAX_LAYERS], step = 1;
@@ -31,6 +34,7 @@ pio_status pio_qwen3_moe_read_config(const pio_json_object *root, pio_any_config
     };
     bool normalised = false;
     pio_status status = pio_qwen3_read_config(root, out, error);
+    if (!status) status = pio_settings_check(root, settings, PIO_COUNT(settings), error);
     if (!status) status = pio_numbers_read(root, numbers, PIO_COUNT(numbers), error);
     if (!status) status = pio_json_get_bool_or(root, "norm_topk_prob", false, &normalised, error);
     if (!status) status = read_dense_layers(root, c, error);

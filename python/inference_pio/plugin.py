@@ -163,8 +163,17 @@ class Stream(Iterator[Delta]):
     def __init__(self, work: _Work):
         self._work = work
         self._ended = False
+        self._reading = threading.Lock()
 
     def __next__(self) -> Delta:
+        if not self._reading.acquire(blocking=False):
+            raise InvalidArgumentError("another thread reads this stream: read it from one at a time")
+        try:
+            return self._next()
+        finally:
+            self._reading.release()
+
+    def _next(self) -> Delta:
         if self._ended:
             raise StopIteration
         try:

@@ -43,6 +43,35 @@ def test_a_conversation_remembers(plugin):
     assert plugin.chat_completion(messages).text == "Your name is Ada."
 
 
+def test_content_is_text_or_parts(plugin):
+    def ask(content):
+        return plugin.chat_completion([{"role": "user", "content": content}]).text
+
+    assert ask([{"type": "text", "text": QUESTION}]) == ask(QUESTION) == "47 + 38 = 85."
+    assert ask(None) == ask("") == ask([])
+    with pytest.raises(ValueError, match="message 1 has a part"):
+        ask([{"type": "audio", "audio": "a.wav"}])
+    with pytest.raises(ValueError, match="message 1 is neither"):
+        ask({})
+
+
+def test_one_thread_reads_a_stream(plugin):
+    stream = plugin.chat_completion(STORY, stream=True, **LONG)
+    stream._reading.acquire()  # as while another thread waits for a piece
+    with pytest.raises(ValueError, match="one at a time"):
+        next(stream)
+    stream._reading.release()
+    assert next(stream).text
+    stream.close()
+
+
+def test_tools_may_say_little():
+    with inference_pio.models.create_qwen3_coder_30b_plugin() as coder:
+        coder.initialize().load_model()
+        for tool in ({"name": "now"}, {"name": "now", "description": "d", "parameters": {}}):
+            assert coder.chat_completion([{"role": "user", "content": "Hello."}], tools=[tool], max_tokens=3)
+
+
 def test_settings_of_an_answer(plugin):
     assert plugin.infer(QUESTION, max_tokens=3).finish == "length"
     assert plugin.infer(QUESTION, stop=[" =", "?"]).text == "47 + 38"
