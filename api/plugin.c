@@ -9,6 +9,8 @@
 #include "engine/bundled.h"
 
 static pio_status create(const char *name, const char *model, pio_plugin **out, pio_error *error) {
+    if (!out)
+        return pio_fail(error, PIO_INVALID_ARGUMENT, "a plugin needs a place: give the address of a pointer to it");
     *out = NULL;
     pio_plugin *plugin = calloc(1, sizeof *plugin);
     if (!plugin) return pio_fail_memory(error, "the plugin", sizeof *plugin);

@@ -131,6 +131,12 @@ static void calls_out_of_order_are_refused(void **state) {
     pio_plugin_cleanup(NULL);
     pio_plugin_cancel(NULL);
     pio_result_free(NULL);
+    assert_string_equal(pio_result_text(NULL), "");
+    assert_string_equal(pio_result_reasoning(NULL), "");
+    assert_string_equal(pio_result_finish(NULL), "");
+    assert_int_equal(pio_result_n_calls(NULL), 0);
+    assert_string_equal(pio_result_call_arguments(NULL, 0), "{}");
+    assert_int_equal(pio_create_qwen3_coder_30b_plugin(NULL, NULL), PIO_INVALID_ARGUMENT);
     assert_int_equal(pio_plugin_initialize(NULL, NULL), PIO_INVALID_ARGUMENT);
     assert_int_equal(pio_plugin_load_model(NULL, NULL), PIO_INVALID_ARGUMENT);
     assert_int_equal(pio_plugin_infer(NULL, NULL, &result), PIO_INVALID_ARGUMENT);
