@@ -147,7 +147,9 @@ pio_status pio_preprocess_size(const pio_preprocess *p, int32_t n_frames, int32_
 int32_t pio_preprocess_sample(int32_t n_frames, double fps, int32_t most, int32_t *indices) {
     const double wanted = floor((double)n_frames / fps * FRAMES_A_SECOND);
     const int32_t n = PIO_MIN((int32_t)PIO_MIN(PIO_MAX(wanted, LEAST_FRAMES), MOST_FRAMES), PIO_MIN(most, n_frames));
-    for (int32_t i = 0; i < n; i++) indices[i] = n > 1 ? (int32_t)nearbyint((double)i * (n_frames - 1) / (n - 1)) : 0;
+    /* Rounded twice, as the reference does: where a place lies between two frames, this decides which it is. */
+    const double step = n > 1 ? (double)(n_frames - 1) / (n - 1) : 0;
+    for (int32_t i = 0; i < n; i++) indices[i] = i > 0 && i == n - 1 ? n_frames - 1 : (int32_t)nearbyint(i * step);
     return n;
 }
 

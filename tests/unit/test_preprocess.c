@@ -135,6 +135,57 @@ static void videos_follow_their_own_rule(void **state) {
     }
 }
 
+static const pio_stored_tensor *stored(const pio_safetensors *file, const char *name, int number) {
+    char whole[64];
+    snprintf(whole, sizeof whole, "%s.%d", name, number);
+    return pio_safetensors_find(file, whole);
+}
+
+/* Frames [n, height, width, 3] become pairs of patches, the last frame repeated (tools/make_golden_video.py). */
+static void check_video(const pio_safetensors *file, int number) {
+    const pio_preprocess settings = {8, 2, 2, 1024, 4096, {0.5f, 0.5f, 0.5f}, {0.5f, 0.5f, 0.5f}};
+    const pio_stored_tensor *frames = stored(file, "frames", number), *patches = stored(file, "patches", number);
+    const int32_t n = (int32_t)frames->dims[0], height = (int32_t)frames->dims[1], width = (int32_t)frames->dims[2];
+    const size_t frame_bytes = 3 * (size_t)width * (size_t)height;
+    int32_t grid[3], to_width, to_height;
+    pio_error error;
+    memcpy(grid, stored(file, "grid", number)->data, sizeof grid);
+    if (pio_preprocess_size(&settings, n, width, height, &to_width, &to_height, &error)) fail_msg("%s", error.text);
+    assert_int_equal(grid[0], (n + 1) / 2);
+    for (int32_t pair = 0; pair < grid[0]; pair++) {
+        const int32_t second = PIO_MIN(2 * pair + 1, n - 1);
+        uint8_t *pixels = (uint8_t *)(uintptr_t)frames->data;
+        const pio_image images[2] = {{pixels + (size_t)(2 * pair) * frame_bytes, width, height},
+                                     {pixels + (size_t)second * frame_bytes, width, height}};
+        pio_picture got;
+        if (pio_preprocess_cut(&settings, &images[0], &images[1], to_width, to_height, &got, &error))
+            fail_msg("%s", error.text);
+        assert_int_equal(got.rows, grid[1]);
+        assert_int_equal(got.cols, grid[2]);
+        const size_t bytes = (size_t)(got.rows * got.cols) * (size_t)got.patch_values * sizeof(float);
+        assert_memory_equal(got.patches, (const char *)patches->data + (size_t)pair * bytes, bytes);
+        pio_picture_free(&got);
+    }
+}
+
+static void frames_are_the_references(void **state) {
+    (void)state;
+    enum { VIDEOS = 3, SAMPLED = 7, MOST_FRAMES = 1000 };
+    pio_safetensors *file;
+    pio_error error;
+    if (pio_safetensors_open(PIO_TEST_DATA "/video/video.safetensors", &file, &error)) fail_msg("%s", error.text);
+    for (int i = 0; i < VIDEOS; i++) check_video(file, i);
+    for (int i = 0; i < SAMPLED; i++) { /* [frames, 100 x frames a second, those taken ...] */
+        const pio_stored_tensor *wanted = stored(file, "sampled", i);
+        int32_t numbers[MOST_FRAMES], indices[MOST_FRAMES];
+        memcpy(numbers, wanted->data, wanted->bytes);
+        const int32_t n = pio_preprocess_sample(numbers[0], numbers[1] / 100.0, INT32_MAX, indices);
+        assert_int_equal(n, (int32_t)wanted->dims[0] - 2);
+        for (int32_t k = 0; k < n; k++) assert_int_equal(indices[k], numbers[2 + k]);
+    }
+    pio_safetensors_close(file);
+}
+
 /* The content and the grid make the hash: a changed pixel, or another shape of the same pixels, is another picture. */
 static void hashes_tell_pictures_apart(void **state) {
     (void)state;
@@ -192,7 +243,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(patches_are_the_references), cmocka_unit_test(columns_by_the_thousand_are_the_references),
         cmocka_unit_test(sizes_follow_the_rule),      cmocka_unit_test(videos_follow_their_own_rule),
-        cmocka_unit_test(hashes_tell_pictures_apart), cmocka_unit_test(wrong_settings_are_named),
+        cmocka_unit_test(frames_are_the_references),  cmocka_unit_test(hashes_tell_pictures_apart),
+        cmocka_unit_test(wrong_settings_are_named),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
