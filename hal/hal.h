@@ -37,6 +37,11 @@ typedef enum pio_feature {
     PIO_CPU_AVX512 = 1 << 1, /* F, BW, VL, DQ, CD and VNNI */
     PIO_CPU_AVX512BF16 = 1 << 2,
     PIO_CPU_AMX = 1 << 3, /* int8 and bf16 tiles, permission granted */
+
+    PIO_VULKAN_BASE = 0,            /* Vulkan 1.2 with buffer device addresses, 64-bit and 8-bit integers, subgroups */
+    PIO_VULKAN_DOT8 = 1 << 0,       /* integer dot products of 4 x 8 bits */
+    PIO_VULKAN_MATRIX_KHR = 1 << 1, /* cooperative matrices: float16 (and bf16 where the device says) */
+    PIO_VULKAN_MATRIX_NV = 1 << 2,
 } pio_feature;
 
 typedef struct pio_device_caps {
@@ -72,12 +77,19 @@ typedef enum pio_buffer_usage {
 
 typedef enum pio_queue_kind { PIO_QUEUE_COMPUTE, PIO_QUEUE_TRANSFER } pio_queue_kind;
 
-/* One kernel of a module. The CPU runs `function`; the others load `entry` from the module's image. */
+/* Code compiled for a device: SPIR-V, a fatbin or a code object. Kernels may share one. */
+typedef struct pio_code {
+    const void *bytes; /* 4-byte aligned */
+    size_t n_bytes;
+} pio_code;
+
+/* One kernel of a module. The CPU runs `function`; the others load `entry` from `code`. */
 typedef struct pio_kernel_desc {
     const char *name; /* the row's full name, for errors and traces */
-    const char *entry;
     pio_cpu_function function;
-    const uint32_t *constants; /* specialisation constants */
+    const pio_code *code; /* NULL on the CPU; outlives the module */
+    const char *entry;
+    const uint32_t *constants; /* specialisation constants 0, 1, ... */
     int n_constants;
     uint32_t shared_bytes; /* dynamic shared memory */
     uint32_t group[3];     /* threads in a group */
@@ -85,9 +97,7 @@ typedef struct pio_kernel_desc {
 } pio_kernel_desc;
 
 typedef struct pio_module_desc {
-    const char *name;  /* the op family */
-    const void *image; /* compiled device code; NULL on the CPU */
-    size_t image_bytes;
+    const char *name; /* the op family */
     const pio_kernel_desc *kernels;
     int n_kernels;
 } pio_module_desc;

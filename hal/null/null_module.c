@@ -3,7 +3,7 @@
 
 #include "hal/null/null.h"
 
-/* Here: load desc->image, then make each kernel from its entry and constants, in parallel where compiling takes long.
+/* Here: make each kernel from its code, entry and constants, in parallel where compiling takes long.
  * An error names the kernel (its row's full name) and the runtime's own words. */
 pio_status null_module_create(pio_device *device, const pio_module_desc *desc, pio_module **out, pio_error *error) {
     size_t bytes = sizeof(null_module) + sizeof(pio_kernel) * (size_t)desc->n_kernels;
