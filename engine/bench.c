@@ -9,14 +9,13 @@
 #include "engine/vision.h"
 #include "kernels/kv_cache/kv_cache.h"
 
-enum { FILL_PAGES = 4, LEAST_RUNS = 3, LEAST_DECODES = 8 };
+enum { FILL_PAGES = 4 };
 
 typedef struct bench {
     pio_model *model;
     const pio_bench_test *test;
     int32_t *ids, *pages; /* [batch, context + tokens], [batch, pages of a sequence] */
     int32_t n_pages;      /* of a sequence */
-    double *seconds;
 } bench;
 
 static double now_s(void) {
@@ -28,6 +27,36 @@ static double now_s(void) {
 static uint32_t next_random(uint64_t *state) {
     *state = *state * 6364136223846793005u + 1442695040888963407u; /* Knuth's MMIX */
     return (uint32_t)(*state >> 33);
+}
+
+/* ---- results ---- */
+
+static pio_status result_begin(pio_bench_result *result, const pio_bench_test *test, pio_error *error) {
+    *result = (pio_bench_result){.test = *test, .runs_s = calloc((size_t)test->repeats, sizeof *result->runs_s)};
+    return result->runs_s ? PIO_OK : pio_fail_memory(error, "the bench", sizeof(double) * (size_t)test->repeats);
+}
+
+static int by_value(const void *a, const void *b) {
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+/* The median of the runs, and the speed that follows from it. */
+static pio_status result_end(pio_bench_result *result, pio_error *error) {
+    const pio_bench_test *test = &result->test;
+    double *sorted = malloc(sizeof *sorted * (size_t)test->repeats);
+    if (!sorted) return pio_fail_memory(error, "the bench", sizeof *sorted * (size_t)test->repeats);
+    memcpy(sorted, result->runs_s, sizeof *sorted * (size_t)test->repeats);
+    qsort(sorted, (size_t)test->repeats, sizeof *sorted, by_value);
+    result->seconds = sorted[test->repeats / 2];
+    result->tokens_per_s = (double)test->batch * test->tokens / result->seconds;
+    free(sorted);
+    return PIO_OK;
+}
+
+void pio_bench_result_free(pio_bench_result *result) {
+    free(result->runs_s);
+    result->runs_s = NULL;
 }
 
 /* ---- the cache ---- */
@@ -82,11 +111,6 @@ static pio_status run_once(const bench *b, pio_error *error) {
     return status;
 }
 
-static int by_value(const void *a, const void *b) {
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 static pio_status prepare(bench *b, pio_error *error) {
     const pio_bench_test *t = b->test;
     const int32_t length = t->context + t->tokens;
@@ -96,9 +120,7 @@ static pio_status prepare(bench *b, pio_error *error) {
                         b->model->options.context);
     b->ids = malloc(sizeof *b->ids * (size_t)(t->batch * length));
     b->pages = malloc(sizeof *b->pages * (size_t)(t->batch * b->n_pages));
-    b->seconds = malloc(sizeof *b->seconds * (size_t)t->repeats);
-    if (!b->ids || !b->pages || !b->seconds)
-        return pio_fail_memory(error, "the bench", sizeof *b->ids * (size_t)(t->batch * length));
+    if (!b->ids || !b->pages) return pio_fail_memory(error, "the bench", sizeof *b->ids * (size_t)(t->batch * length));
     uint64_t random = 1;
     for (int32_t i = 0; i < t->batch * length; i++)
         b->ids[i] = (int32_t)(next_random(&random) % (uint32_t)b->model->config.common.vocab_size);
@@ -112,25 +134,19 @@ static pio_status prepare(bench *b, pio_error *error) {
 pio_status pio_bench_run(pio_model *model, const pio_bench_test *test, bool (*cancelled)(void),
                          pio_bench_result *result, pio_error *error) {
     bench b = {.model = model, .test = test};
-    pio_status status = prepare(&b, error);
+    pio_status status = result_begin(result, test, error);
+    if (!status) status = prepare(&b, error);
     if (!status) status = run_once(&b, error); /* warms up */
     for (int i = 0; i < test->repeats && !status; i++) {
         if (cancelled()) status = pio_fail(error, PIO_CANCELLED, "interrupted");
         double start = now_s();
         if (!status) status = run_once(&b, error);
-        b.seconds[i] = now_s() - start;
+        result->runs_s[i] = now_s() - start;
     }
-    if (!status) {
-        qsort(b.seconds, (size_t)test->repeats, sizeof *b.seconds, by_value);
-        double median = b.seconds[test->repeats / 2];
-        *result = (pio_bench_result){.test = *test,
-                                     .seconds = median,
-                                     .tokens_per_s = (double)test->batch * test->tokens / median,
-                                     .cost = pio_step_cost(model, test->batch, test->tokens, test->context, 1)};
-    }
+    result->cost = pio_step_cost(model, test->batch, test->tokens, test->context, 1);
+    if (!status) status = result_end(result, error);
     free(b.ids);
     free(b.pages);
-    free(b.seconds);
     return status;
 }
 
@@ -150,27 +166,22 @@ pio_status pio_bench_vision(pio_model *model, const pio_bench_test *test, int32_
     const pio_model_eyes *eyes = &model->config.common.eyes;
     const size_t n = (size_t)side * (size_t)side * (size_t)eyes->patch_values;
     pio_picture picture = {.rows = side, .cols = side, .merge = eyes->merge, .patch_values = eyes->patch_values};
-    double *seconds = malloc(sizeof *seconds * (size_t)(test->repeats + 1));
+    double warm_up_s;
+    pio_status status = result_begin(result, test, error);
     picture.patches = malloc(sizeof *picture.patches * n);
-    pio_status status = seconds && picture.patches ? PIO_OK : pio_fail_memory(error, "a picture", sizeof(float) * n);
+    if (!status && !picture.patches) status = pio_fail_memory(error, "a picture", sizeof(float) * n);
     if (!status) status = pio_vision_check(model, &picture, error);
     uint64_t random = 1;
     for (size_t i = 0; i < n && !status; i++)
         picture.patches[i] = (float)next_random(&random) / (float)(1u << 30) - 1.0f;
-    for (int i = 0; i <= test->repeats && !status; i++) { /* the first one warms up */
+    for (int i = -1; i < test->repeats && !status; i++) {
         status = cancelled() ? pio_fail(error, PIO_CANCELLED, "interrupted") : PIO_OK;
-        if (!status) status = see_once(model, &picture, &seconds[i], error);
+        if (!status) status = see_once(model, &picture, i < 0 ? &warm_up_s : &result->runs_s[i], error);
     }
-    if (!status) {
-        qsort(seconds + 1, (size_t)test->repeats, sizeof *seconds, by_value);
-        const double median = seconds[1 + test->repeats / 2];
-        *result = (pio_bench_result){
-            .test = *test, .seconds = median, .cost = pio_vision_cost(model, picture.rows * picture.cols)};
-        result->test.tokens = pio_picture_tokens(&picture);
-        result->tokens_per_s = result->test.tokens / median;
-    }
+    result->test.tokens = pio_picture_tokens(&picture);
+    result->cost = pio_vision_cost(model, picture.rows * picture.cols);
+    if (!status) status = result_end(result, error);
     free(picture.patches);
-    free(seconds);
     return status;
 }
 

@@ -15,12 +15,16 @@ typedef struct pio_bench_test {
 
 typedef struct pio_bench_result {
     pio_bench_test test;
-    double seconds; /* the median */
+    double *runs_s; /* [test.repeats] seconds of every timed run, in their order */
+    double seconds; /* their median */
     double tokens_per_s;
     pio_cost cost;
 } pio_bench_result;
 
-/* Runs one test. The model's context must hold context + tokens of every sequence. */
+void pio_bench_result_free(pio_bench_result *result);
+
+/* Runs one test, into a result that is freed whatever is returned. The model's context must hold context + tokens of
+ * every sequence. */
 pio_status pio_bench_run(pio_model *model, const pio_bench_test *test, bool (*cancelled)(void),
                          pio_bench_result *result, pio_error *error);
 

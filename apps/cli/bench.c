@@ -10,7 +10,7 @@
 enum {
     DEFAULT_TOKENS = 512,
     DEFAULT_CONTEXT = 512,
-    DEFAULT_REPEATS = 3,
+    DEFAULT_REPEATS = 5,
     DECODE_REPEATS = 15,
     VISION_SIDE = 64 /* patches: of a picture of 1024 x 1024 pixels */
 };
@@ -18,22 +18,36 @@ enum {
 /* A result and the ceilings that it counts against: a vision tower computes in 16 bits, whatever the text's weights. */
 typedef struct measured {
     pio_bench_result result;
-    pio_ceilings *ceilings;
+    pio_ceilings *ceilings; /* the largest of the run */
+    pio_ceilings around[2]; /* right before and right behind the test */
 } measured;
 
+static json_t *ceilings_json(const pio_ceilings *c) {
+    return json_pack("{s:f, s:f}", "read_bytes_per_s", c->read_bytes_per_s, "ops_per_s", c->ops_per_s);
+}
+
+static json_t *result_json(const measured *m) {
+    const pio_bench_test *test = &m->result.test;
+    json_t *runs = json_array();
+    for (int i = 0; i < test->repeats; i++) json_array_append_new(runs, json_real(m->result.runs_s[i]));
+    return json_pack("{s:s, s:i, s:i, s:i, s:f, s:f, s:f, s:o, s:I, s:I, s:[o, o]}", "test", test->name, "tokens",
+                     test->tokens, "context", test->context, "batch", test->batch, "tokens_per_s",
+                     m->result.tokens_per_s, "ops_per_s", m->ceilings->ops_per_s, "fraction",
+                     pio_bench_fraction(&m->result, m->ceilings), "runs_s", runs, "bytes",
+                     (json_int_t)m->result.cost.bytes, "ops", (json_int_t)m->result.cost.ops, "ceilings",
+                     ceilings_json(&m->around[0]), ceilings_json(&m->around[1]));
+}
+
 static json_t *as_json(const pio_model *model, const pio_ceilings *ceilings, const measured *results, int n) {
+    const pio_chosen_device *chosen = &model->chosen;
     json_t *list = json_array();
-    for (int i = 0; i < n; i++) {
-        const pio_bench_test *test = &results[i].result.test;
-        json_array_append_new(list,
-                              json_pack("{s:s, s:i, s:i, s:i, s:f, s:f, s:f}", "test", test->name, "tokens",
-                                        test->tokens, "context", test->context, "batch", test->batch, "tokens_per_s",
-                                        results[i].result.tokens_per_s, "ops_per_s", results[i].ceilings->ops_per_s,
-                                        "fraction", pio_bench_fraction(&results[i].result, results[i].ceilings)));
-    }
-    return json_pack("{s:s, s:s, s:s, s:{s:f, s:f}, s:o}", "backend", pio_backend_name(model->chosen.caps.backend),
-                     "device", model->chosen.caps.name, "weights", pio_dtype_name(model->options.weights), "ceilings",
-                     "read_bytes_per_s", ceilings->read_bytes_per_s, "ops_per_s", ceilings->ops_per_s, "results", list);
+    for (int i = 0; i < n; i++) json_array_append_new(list, result_json(&results[i]));
+    return json_pack("{s:s, s:s, s:i, s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:o, s:o}", "version", PIO_VERSION, "backend",
+                     pio_backend_name(chosen->caps.backend), "index", chosen->index, "device", chosen->caps.name,
+                     "detail", chosen->caps.detail, "model", model->directory, "family",
+                     pio_model_family_name(model->family), "weights", pio_dtype_name(model->options.weights), "compute",
+                     model->options.compute_f32 ? "f32" : "fast", "weight_bytes",
+                     (json_int_t)model->memory_plan.weights, "ceilings", ceilings_json(ceilings), "results", list);
 }
 
 static void print_text(const pio_ceilings *ceilings, const measured *results, int n) {
@@ -47,17 +61,24 @@ static void print_text(const pio_ceilings *ceilings, const measured *results, in
     }
 }
 
+static pio_status measure_ceilings(pio_probe *probe, pio_ceilings *now, pio_ceilings *largest, pio_error *error) {
+    pio_status status = pio_probe_measure(probe, now, error);
+    largest->read_bytes_per_s = PIO_MAX(largest->read_bytes_per_s, now->read_bytes_per_s);
+    largest->ops_per_s = PIO_MAX(largest->ops_per_s, now->ops_per_s);
+    return status;
+}
+
 /* Runs one test between two measurements of its ceilings. */
 static pio_status run_test(pio_model *model, pio_dtype weights, const pio_bench_test *test, measured *out,
                            pio_error *error) {
     pio_probe *probe = NULL;
     pio_status status = pio_probe_create(model, weights, &probe, error);
-    if (!status) status = pio_probe_measure(probe, out->ceilings, error);
+    if (!status) status = measure_ceilings(probe, &out->around[0], out->ceilings, error);
     if (!status)
         status = strcmp(test->name, "vision")
                      ? pio_bench_run(model, test, cli_interrupted, &out->result, error)
                      : pio_bench_vision(model, test, VISION_SIDE, cli_interrupted, &out->result, error);
-    if (!status) status = pio_probe_measure(probe, out->ceilings, error);
+    if (!status) status = measure_ceilings(probe, &out->around[1], out->ceilings, error);
     pio_probe_destroy(probe);
     return status;
 }
@@ -73,15 +94,22 @@ static int run_tests(const cli_options *options, pio_model *model, pio_error *er
     };
     const int n_tests = model->config.common.eyes.merge ? 3 : 2;
     pio_ceilings ceilings = {0}, of_vision = {0};
-    measured results[PIO_COUNT(tests)];
-    for (int i = 0; i < n_tests; i++) {
+    measured results[PIO_COUNT(tests)] = {0};
+    pio_status status = PIO_OK;
+    for (int i = 0; i < n_tests && !status; i++) {
         const pio_dtype weights = strcmp(tests[i].name, "vision") ? model->options.weights : PIO_DTYPE_BF16;
         results[i].ceilings = weights == model->options.weights ? &ceilings : &of_vision;
-        if (run_test(model, weights, &tests[i], &results[i], error)) return cli_refuse(error);
+        status = run_test(model, weights, &tests[i], &results[i], error);
     }
-    if (options->json) return cli_print_json(as_json(model, &ceilings, results, n_tests));
-    print_text(&ceilings, results, n_tests);
-    return EXIT_DONE;
+    int code = EXIT_DONE;
+    if (status)
+        code = cli_refuse(error);
+    else if (options->json)
+        code = cli_print_json(as_json(model, &ceilings, results, n_tests));
+    else
+        print_text(&ceilings, results, n_tests);
+    for (int i = 0; i < n_tests; i++) pio_bench_result_free(&results[i].result);
+    return code;
 }
 
 int cli_bench(const cli_options *options) {

@@ -179,6 +179,32 @@ static void full_disk(void **state) {
     temp_dir_remove(directory);
 }
 
+/* Every run is there, their median is the speed, and no ceiling around the test is above the largest. */
+static void check_runs(json_t *result, json_t *largest, size_t n_runs) {
+    static const char *const rates[] = {"read_bytes_per_s", "ops_per_s"};
+    json_t *runs = json_object_get(result, "runs_s"), *around = json_object_get(result, "ceilings");
+    const double tokens = json_number_value(json_object_get(result, "tokens")) *
+                          json_number_value(json_object_get(result, "batch")),
+                 seconds = tokens / json_number_value(json_object_get(result, "tokens_per_s"));
+    size_t not_slower = 0, not_faster = 0;
+    assert_int_equal(json_array_size(runs), n_runs);
+    for (size_t i = 0; i < n_runs; i++) {
+        const double run = json_real_value(json_array_get(runs, i));
+        assert_true(run > 0);
+        not_slower += run <= seconds * (1 + 1e-12);
+        not_faster += run >= seconds * (1 - 1e-12);
+    }
+    assert_true(not_slower >= (n_runs + 1) / 2 && not_faster >= (n_runs + 1) / 2);
+    assert_true(json_integer_value(json_object_get(result, "bytes")) > 0);
+    assert_true(json_integer_value(json_object_get(result, "ops")) > 0);
+    assert_int_equal(json_array_size(around), 2);
+    for (size_t i = 0; i < 2; i++)
+        for (size_t k = 0; k < 2; k++) {
+            const double rate = json_real_value(json_object_get(json_array_get(around, i), rates[k]));
+            assert_true(rate > 1e8 && rate <= json_real_value(json_object_get(largest, rates[k])));
+        }
+}
+
 static void bench(void **state) {
     (void)state;
     char *directory = temp_dir_make();
@@ -187,13 +213,16 @@ static void bench(void **state) {
     temp_dir_write(directory, "config.json", config, n);
     free(config);
     cli_result r = CLI("bench", directory, "--dummy-weights", "--tokens", "24", "--context", "40", "--batch", "3",
-                       "--weights", "q4", "--repeats", "1", "--json");
+                       "--weights", "q4", "--repeats", "3", "--json");
     CLI_EXPECT(&r, CLI_DONE, "device: cpu:0");
+    static const char *const texts[] = {"version", "device", "detail", "model", "family", "compute"};
     json_t *bench = json_loadb(r.out, r.n_out, 0, NULL), *ceilings = json_object_get(bench, "ceilings");
     json_t *results = json_object_get(bench, "results");
     assert_string_equal(json_string_value(json_object_get(bench, "backend")), "cpu");
     assert_string_equal(json_string_value(json_object_get(bench, "weights")), "q4");
-    assert_true(json_is_string(json_object_get(bench, "device")));
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+        assert_true(json_string_length(json_object_get(bench, texts[i])) > 0);
+    assert_true(json_integer_value(json_object_get(bench, "weight_bytes")) > 0);
     assert_true(json_number_value(json_object_get(ceilings, "read_bytes_per_s")) > 1e8);
     assert_true(json_number_value(json_object_get(ceilings, "ops_per_s")) > 1e8);
     assert_int_equal(json_array_size(results), 2);
@@ -209,6 +238,7 @@ static void bench(void **state) {
         assert_int_equal(json_integer_value(json_object_get(result, "batch")), wanted[i].batch);
         assert_true(json_number_value(json_object_get(result, "tokens_per_s")) > 0);
         assert_true(json_number_value(json_object_get(result, "fraction")) > 0);
+        check_runs(result, ceilings, 3);
     }
     json_decref(bench);
     cli_free(&r);
