@@ -28,6 +28,12 @@ target_include_directories(pio_objects PUBLIC ${CMAKE_SOURCE_DIR} ${CMAKE_SOURCE
 target_link_libraries(pio_objects PUBLIC PkgConfig::JANSSON PkgConfig::PCRE2 PkgConfig::PNG PkgConfig::JPEG
                       PkgConfig::WEBP Threads::Threads ${CMAKE_DL_LIBS} m)
 
+target_compile_definitions(pio_objects PUBLIC PIO_HAS_VULKAN=${PIO_HAS_VULKAN})
+if(PIO_HAS_VULKAN)
+    file(GLOB_RECURSE PIO_SHADERS CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/kernels/*.comp)
+    pio_add_shaders(pio_objects ${PIO_SHADERS})
+endif()
+
 add_library(inference_pio SHARED)
 target_link_libraries(inference_pio PRIVATE pio_objects)
 set_target_properties(inference_pio PROPERTIES VERSION ${PROJECT_VERSION} SOVERSION 0)

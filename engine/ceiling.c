@@ -37,13 +37,8 @@ static pio_encoding encoding_of(const pio_model *model, pio_dtype weights) {
 
 static pio_status record_row(pio_probe *probe, const pio_row *row, const pio_call *call, pio_list **list,
                              pio_error *error) {
-    PIO_ALIGNED(16) char args[PIO_ARGS_MAX_BYTES] = {0};
-    const pio_op_info *op = pio_op_get(row->op);
-    pio_kernel *kernel;
-    op->bind(call, args);
-    pio_status status = pio_kernels_get(probe->model->kernels, row, 0, &kernel, error);
-    if (!status) status = pio_list_create(probe->model->chosen.device, true, list, error);
-    if (!status) status = pio_list_dispatch(*list, kernel, (const uint32_t[]){1, 1, 1}, args, op->args_bytes, error);
+    pio_status status = pio_list_create(probe->model->chosen.device, true, list, error);
+    if (!status) status = pio_kernels_record(probe->model->kernels, *list, row, call, error);
     return status ? status : pio_list_end(*list, error);
 }
 
@@ -64,14 +59,18 @@ pio_status pio_probe_create(pio_model *model, pio_dtype weights, pio_probe **out
     if (!status) status = pio_buffer_create(device, SUMS_BYTES, PIO_BUFFER_READBACK, "probe sums", &probe->sums, error);
     if (!status) status = fill_data(probe, error);
     if (!status) {
-        pio_call read = {.op = PIO_OP_PROBE_READ, .n_in = 1, .n_out = 1};
+        pio_call read = {.op = PIO_OP_PROBE_READ, .n_in = 1, .n_out = 1, .n_workers = model->chosen.caps.n_workers};
         read.in[0] =
             (pio_operand){.address = probe->data->address, .rows = N_ROWS, .cols = ROW_BYTES / 4, .stride = ROW_BYTES};
         read.out[0].address = probe->sums->address;
         status = record_row(probe, find_row(model, PIO_OP_PROBE_READ, PIO_ENC_F32), &read, &probe->read, error);
     }
     if (!status) {
-        pio_call ops = {.op = PIO_OP_PROBE_OPS, .n_in = 1, .n_out = 1, .attrs.flags = MEGA_OPS};
+        pio_call ops = {.op = PIO_OP_PROBE_OPS,
+                        .n_in = 1,
+                        .n_out = 1,
+                        .attrs.flags = MEGA_OPS,
+                        .n_workers = model->chosen.caps.n_workers};
         ops.in[0] = (pio_operand){.address = probe->data->address, .rows = 1, .cols = 16, .stride = 64};
         ops.out[0].address = probe->sums->address;
         probe->ops_a_run = 1e6 * MEGA_OPS * model->chosen.caps.n_workers;

@@ -153,7 +153,9 @@ static void note_failure(void *user, const pio_row *row, const char *what) {
 
 /* Tests what the plans chose and this test has not tried yet. */
 static pio_status test_kernels(pio_model *model, pio_self_test *test, pio_error *error) {
+    const pio_case_device device = {model->chosen.device, model->queue, model->kernels};
     pio_status status = PIO_OK;
+    test->device = model->chosen.caps.backend == PIO_BACKEND_CPU ? NULL : &device;
     test->on_failure = note_failure;
     test->user = model;
     for (int i = 0; i < model->body.n && !status; i++)
@@ -165,6 +167,11 @@ static pio_status test_kernels(pio_model *model, pio_self_test *test, pio_error 
     return status;
 }
 
+static pio_status prepare_device(pio_model *model, pio_error *error) {
+    pio_status status = pio_kernels_create(model->chosen.device, &model->kernels, error);
+    return status ? status : pio_queue_create(model->chosen.device, PIO_QUEUE_COMPUTE, &model->queue, error);
+}
+
 pio_status pio_model_open(const char *directory, const pio_engine_options *options, pio_model **out, pio_error *error) {
     pio_self_test test = {0};
     pio_model *model;
@@ -173,7 +180,8 @@ pio_status pio_model_open(const char *directory, const pio_engine_options *optio
         const int n_disabled = test.n_failed;
         pio_status status = pio_model_open_without(directory, options, test.failed, n_disabled, &model, error);
         if (status) return status;
-        if (model->chosen.caps.computes) status = test_kernels(model, &test, error);
+        status = prepare_device(model, error);
+        if (!status && model->chosen.caps.computes) status = test_kernels(model, &test, error);
         if (!status && test.n_failed > PIO_MAX_DISABLED)
             status = pio_fail(error, PIO_UNSUPPORTED, "%d kernels fail their self-test: this machine computes wrongly",
                               test.n_failed);
@@ -188,8 +196,6 @@ pio_status pio_model_open(const char *directory, const pio_engine_options *optio
 
 pio_status pio_model_load(pio_model *model, pio_error *error) {
     pio_status status = pio_model_allocate(model, error);
-    if (!status) status = pio_kernels_create(model->chosen.device, model->selector.backend, &model->kernels, error);
-    if (!status) status = pio_queue_create(model->chosen.device, PIO_QUEUE_COMPUTE, &model->queue, error);
     if (!status) status = pio_model_record(model, error);
     if (!status)
         status =

@@ -6,12 +6,14 @@
 #include "kernels/case.h"
 
 /* Runs the first case that the row serves; PIO_CASE_NOT_SERVED: there is none. */
-pio_status pio_self_test_row(const pio_row *row, pio_case_result *result, pio_error *error);
+pio_status pio_self_test_row(const pio_row *row, const pio_case_device *device, pio_case_result *result,
+                             pio_error *error);
 
 /* Tests every row of the plan that is not in tested[0..*n_tested), adds it there, and moves those that answer wrongly
  * to the list `failed`. Both hold PIO_SELF_TEST_ROWS. */
 enum { PIO_SELF_TEST_ROWS = 256 };
 typedef struct pio_self_test {
+    const pio_case_device *device; /* NULL: this CPU */
     const pio_row *tested[PIO_SELF_TEST_ROWS], *failed[PIO_SELF_TEST_ROWS];
     int n_tested, n_failed;
     /* Told of each that fails. */

@@ -4,6 +4,7 @@
 #define PIO_GRAPH_PLAN_H
 
 #include "graph/graph.h"
+#include "kernels/load.h"
 #include "kernels/select.h"
 
 /* A tensor as this plan has it: the graph's tensors first, then the converted ones. */
@@ -88,12 +89,6 @@ void pio_schedule_free(pio_schedule *schedule);
 /* Proves the barriers of a schedule anew, pair by pair: PIO_INTERNAL names the first two commands whose order matters
  * and that no barrier separates. */
 pio_status pio_schedule_check(const pio_schedule *schedule, pio_error *error);
-
-/* The kernels of a device, loaded a family at a time on first need. */
-typedef struct pio_kernels pio_kernels;
-pio_status pio_kernels_create(pio_device *device, pio_backend backend, pio_kernels **out, pio_error *error);
-void pio_kernels_destroy(pio_kernels *kernels);
-pio_status pio_kernels_get(pio_kernels *kernels, const pio_row *row, int index, pio_kernel **out, pio_error *error);
 
 /* Appends the schedule to `list`. */
 pio_status pio_record(const pio_schedule *schedule, pio_kernels *kernels, pio_list *list, pio_error *error);

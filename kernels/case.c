@@ -70,6 +70,7 @@ void case_builder_free(pio_case_builder *b) {
         case_memory_free(&b->blocks[i].before);
     }
     case_memory_free(&b->values);
+    pio_buffer_destroy(b->device_memory);
 }
 
 /* ---- numbers ---- */

@@ -10,6 +10,7 @@
 
 #include "base/threads.h"
 #include "kernels/kernel.h"
+#include "kernels/load.h"
 
 /* One sequence of a case's step. */
 typedef struct pio_case_sequence {
@@ -87,11 +88,18 @@ typedef struct pio_case_result {
     char text[512]; /* what is wrong */
 } pio_case_result;
 
-/* Runs case `index` of the row's op through the row (on this CPU, with n_workers taking turns) and through the
- * reference, and compares. `written`: the encoding in which the row writes its output. PIO_NOT_FOUND: there is no such
- * case. */
-pio_status pio_case_run(const pio_row *row, int index, uint64_t seed, int n_workers, pio_encoding written,
-                        pio_case_result *result, pio_error *error);
+/* A device that runs cases. */
+typedef struct pio_case_device {
+    pio_device *device;
+    pio_queue *queue;
+    pio_kernels *kernels;
+} pio_case_device;
+
+/* Runs case `index` of the row's op through the row (on `device`; NULL: on this CPU, with n_workers taking turns) and
+ * through the reference, and compares. `written`: the encoding in which the row writes its output. PIO_NOT_FOUND: there
+ * is no such case. */
+pio_status pio_case_run(const pio_row *row, const pio_case_device *device, int index, uint64_t seed, int n_workers,
+                        pio_encoding written, pio_case_result *result, pio_error *error);
 
 /* Runs the row n_times on the case that `describe` makes, with the threads of the pool, each time's seconds into
  * seconds[]. Nothing is compared. PIO_NOT_FOUND: there is no such case. */

@@ -113,7 +113,7 @@ static bool fill_cache(pio_case_builder *b, case_block *block, pio_layout layout
 static pio_addr resolve(const pio_case_builder *b, pio_addr number, bool row) {
     if (!number) return 0;
     const case_block *block = &b->blocks[number - 1];
-    return (pio_addr)(uintptr_t)(row ? block->row.data : block->reference.data);
+    return row ? block->row_address : (pio_addr)(uintptr_t)block->reference.data;
 }
 
 static void resolve_call(const pio_case_builder *b, pio_call *call, bool row) {
@@ -133,7 +133,7 @@ static void resolve_links(pio_case_builder *b) {
     for (int i = 0; i < b->n_blocks; i++) {
         const case_block *block = &b->blocks[i];
         if (block->parent < 0) continue;
-        const uint64_t reference = (uintptr_t)block->reference.data, row = (uintptr_t)block->row.data;
+        const uint64_t reference = (uintptr_t)block->reference.data, row = block->row_address;
         memcpy(b->blocks[block->parent].reference.data + block->parent_at, &reference, sizeof reference);
         memcpy(b->blocks[block->parent].row.data + block->parent_at, &row, sizeof row);
     }
@@ -170,22 +170,36 @@ static bool make_block(pio_case_builder *b, int index, pio_encoding written) {
     return clone(block);
 }
 
-static bool make_sides(pio_case_builder *b, pio_encoding written) {
+static pio_status place(pio_case_builder *b, pio_error *error) {
+    if (b->device) return case_device_place(b, error);
+    for (int i = 0; i < b->n_blocks; i++) b->blocks[i].row_address = (pio_addr)(uintptr_t)b->blocks[i].row.data;
+    return PIO_OK;
+}
+
+static bool make_memory(pio_case_builder *b, pio_encoding written) {
     int64_t widest = pio_kv_row_floats(&b->geometry);
     b->reference_call = b->row_call = b->call;
     for (int i = 0; i < b->n_blocks; i++) widest = PIO_MAX(widest, b->blocks[i].cols);
     if (!case_memory_make(&b->values, 2 * (int64_t)sizeof(float) * PIO_MAX(1, widest), 0)) return false;
     for (int i = 0; i < b->n_blocks; i++)
         if (!make_block(b, i, written)) return false;
+    return true;
+}
+
+static pio_status make_sides(pio_case_builder *b, pio_encoding written, pio_error *error) {
+    if (!make_memory(b, written)) return pio_fail(error, PIO_OUT_OF_MEMORY, "not enough memory to try a kernel");
+    pio_status status = place(b, error);
+    if (status) return status;
     resolve_call(b, &b->reference_call, false);
     resolve_call(b, &b->row_call, true);
     resolve_links(b);
     for (int i = 0; i < b->n_blocks; i++) {
         case_block *block = &b->blocks[i];
-        if (!case_memory_make(&block->before, block->row.bytes, 0)) return false;
+        if (!case_memory_make(&block->before, block->row.bytes, 0))
+            return pio_fail_memory(error, "a case", (uint64_t)block->row.bytes);
         memcpy(block->before.data, block->row.data, (size_t)block->row.bytes);
     }
-    return true;
+    return PIO_OK;
 }
 
 /* ---- running ---- */
@@ -237,9 +251,9 @@ static void run_function(pio_cpu_function function, const void *args, const case
     }
 }
 
-static pio_status dispatch_now(pio_recorder *recorder, int index, const uint32_t groups[3], const void *args,
+static pio_status dispatch_now(pio_recorder *recorder, int index, const pio_launch *launch, const void *args,
                                size_t args_bytes, pio_error *error) {
-    (void)groups, (void)error;
+    (void)launch, (void)error;
     direct_recorder *r = (direct_recorder *)recorder;
     PIO_ALIGNED(16) char copy[PIO_ARGS_MAX_BYTES] = {0};
     memcpy(copy, args, args_bytes);
@@ -253,7 +267,6 @@ static pio_status barrier_now(pio_recorder *recorder, pio_error *error) {
 }
 
 static pio_status run_row(pio_case_builder *b, const case_workers *workers, pio_error *error) {
-    const pio_op_info *op = pio_op_get(b->call.op);
     const pio_row *row = b->under_test;
     case_memory scratch = {0};
     size_t bytes = row->scratch ? row->scratch(&b->row_call) : 0;
@@ -261,14 +274,7 @@ static pio_status run_row(pio_case_builder *b, const case_workers *workers, pio_
         return pio_fail_memory(error, "a case's scratch", bytes);
     b->row_call.scratch = (pio_addr)(uintptr_t)scratch.data;
     direct_recorder recorder = {{dispatch_now, barrier_now}, row, workers};
-    pio_status status = PIO_OK;
-    if (row->record) {
-        status = row->record(&recorder.base, &b->row_call, error);
-    } else {
-        PIO_ALIGNED(16) char args[PIO_ARGS_MAX_BYTES] = {0};
-        op->bind(&b->row_call, args);
-        status = dispatch_now(&recorder.base, 0, (const uint32_t[]){1, 1, 1}, args, op->args_bytes, error);
-    }
+    pio_status status = pio_row_record(row, &recorder.base, &b->row_call, error);
     if (!status && bytes && !case_guards_are_whole(&scratch))
         status = pio_fail(error, PIO_INTERNAL, "it writes past its scratch");
     case_memory_free(&scratch);
@@ -424,7 +430,8 @@ static bool is_served(const pio_case_builder *b) {
 /* Makes both sides, runs both and compares. */
 static pio_status try_case(pio_case_builder *b, int n_workers, pio_encoding written, char *scratch,
                            pio_case_result *result, pio_error *error) {
-    if (!make_sides(b, written)) return pio_fail(error, PIO_OUT_OF_MEMORY, "not enough memory to try a kernel");
+    pio_status status = make_sides(b, written, error);
+    if (status) return status;
     snprintf(result->name, sizeof result->name, "%s", b->name);
     b->reference_call.n_workers = b->row_call.n_workers = n_workers;
     if (!is_served(b)) return PIO_OK;
@@ -434,7 +441,7 @@ static pio_status try_case(pio_case_builder *b, int n_workers, pio_encoding writ
     run_reference(b, &workers);
     memset(scratch, CASE_POISON, PIO_WORKER_SCRATCH_BYTES);
     pio_error failed = {0};
-    pio_status status = run_row(b, &workers, &failed);
+    status = b->device ? case_device_run(b, &failed) : run_row(b, &workers, &failed);
     if (status == PIO_OUT_OF_MEMORY) return pio_fail(error, status, "%s", failed.text); /* no fault of the row's */
     if (status)
         wrong(result, "%.400s", failed.text);
@@ -443,8 +450,8 @@ static pio_status try_case(pio_case_builder *b, int n_workers, pio_encoding writ
     return PIO_OK;
 }
 
-pio_status pio_case_run(const pio_row *row, int index, uint64_t seed, int n_workers, pio_encoding written,
-                        pio_case_result *result, pio_error *error) {
+pio_status pio_case_run(const pio_row *row, const pio_case_device *device, int index, uint64_t seed, int n_workers,
+                        pio_encoding written, pio_case_result *result, pio_error *error) {
     pio_case_builder *b = malloc(sizeof *b);
     char *scratch = aligned_alloc(64, PIO_WORKER_SCRATCH_BYTES);
     bool takes = false;
@@ -453,6 +460,7 @@ pio_status pio_case_run(const pio_row *row, int index, uint64_t seed, int n_work
     if (!status) status = takes_rows(row, index, b, &takes, error);
     if (!status && takes) {
         case_builder_init(b, row, seed, false);
+        b->device = device;
         status = case_describe(b, pio_op_get(row->op)->make_case, index, error);
         if (!status) status = try_case(b, n_workers, written, scratch, result, error);
         case_builder_free(b);
@@ -473,8 +481,7 @@ pio_status pio_case_time(const pio_row *row, bool (*describe)(pio_case_builder *
     if (!status) {
         case_builder_init(b, row, 1, false);
         status = case_describe(b, describe, index, error);
-        if (!status && !make_sides(b, PIO_ENC_F32))
-            status = pio_fail(error, PIO_OUT_OF_MEMORY, "not enough memory to try a kernel");
+        if (!status) status = make_sides(b, PIO_ENC_F32, error);
         snprintf(result->name, sizeof result->name, "%s", b->name);
         b->row_call.n_workers = workers.n;
         const int32_t rows = b->call.in[0].rows;

@@ -25,11 +25,14 @@ typedef struct case_block {
     int32_t n_matrices;                 /* weights: of [rows, cols] */
     int parent;                         /* linked: the block that holds the address, else -1 */
     int64_t parent_at;
-    bool written; /* may change in a run */
+    bool written;         /* may change in a run */
+    pio_addr row_address; /* of row.data, as the kernel sees it */
 } case_block;
 
 struct pio_case_builder {
     const pio_row *under_test;
+    const pio_case_device *device; /* NULL: this CPU */
+    pio_buffer *device_memory;     /* the row's side, block after block */
     pio_call call; /* as the case describes it; addresses are block numbers + 1 until they are resolved */
     pio_call reference_call, row_call;
     case_block blocks[CASE_MAX_BLOCKS];
@@ -53,6 +56,10 @@ struct pio_case_builder {
  * that they need not look for memory that is missing: the builder's functions then do not return to them. */
 pio_status case_describe(pio_case_builder *builder, bool (*make_case)(pio_case_builder *, int), int index,
                          pio_error *error);
+
+/* Places the blocks' row sides in a device's memory; and brings them there, runs the row and brings them back. */
+pio_status case_device_place(pio_case_builder *builder, pio_error *error);
+pio_status case_device_run(pio_case_builder *builder, pio_error *error);
 
 /* A new block; its number. Reference memory is zeroed (inputs) or poisoned (outputs). */
 int case_block_add(pio_case_builder *builder, case_kind kind, int64_t bytes);

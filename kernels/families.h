@@ -8,6 +8,7 @@
 #include "kernels/kernel.h"
 #include "kernels/kv_cache/kv_cache.h"
 #include "kernels/latent/latent.h"
+#include "kernels/launch.h"
 #include "kernels/linear/linear.h"
 #include "kernels/moe/moe.h"
 #include "kernels/norm/norm.h"
@@ -27,8 +28,24 @@
 #define PIO_CPU(op, isa, variant, layout, acts, outs, least, most, rank, match, scratch, record, function)             \
     void function(const void *args, pio_worker *worker);
 #define PIO_CPU_PORTABLE PIO_CPU
+#define PIO_VULKAN(...)
+#define PIO_VULKAN_PORTABLE(...)
 #include "kernels/rows.def"
 #undef PIO_CPU
 #undef PIO_CPU_PORTABLE
+#undef PIO_VULKAN
+#undef PIO_VULKAN_PORTABLE
+
+/* Every Vulkan row's shader: kernels/<family>/<shader>.comp. */
+#define PIO_CPU(...)
+#define PIO_CPU_PORTABLE(...)
+#define PIO_VULKAN(op, feature, variant, layout, least, most, rank, match, scratch, record, launch, shader)            \
+    extern const pio_code pio_spv_##shader;
+#define PIO_VULKAN_PORTABLE PIO_VULKAN
+#include "kernels/rows.def"
+#undef PIO_CPU
+#undef PIO_CPU_PORTABLE
+#undef PIO_VULKAN
+#undef PIO_VULKAN_PORTABLE
 
 #endif

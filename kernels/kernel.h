@@ -66,10 +66,19 @@ typedef struct pio_call {
     int n_workers;    /* of the device, for sizing splits */
 } pio_call;
 
+/* How a kernel of a device is started: its groups of threads, and the specialisation constants 0, 1, ... that it is
+ * compiled with. CPU kernels share their work out themselves and have none. */
+enum { PIO_LAUNCH_CONSTANTS = 8 };
+typedef struct pio_launch {
+    uint32_t groups[3];
+    uint32_t constants[PIO_LAUNCH_CONSTANTS];
+    int n_constants;
+} pio_launch;
+
 /* What a row's record() hands its dispatches to. */
 typedef struct pio_recorder {
-    /* Records kernel `index` of the row with `groups` and an argument struct. */
-    pio_status (*dispatch)(struct pio_recorder *, int index, const uint32_t groups[3], const void *args,
+    /* Records kernel `index` of the row with an argument struct. `launch` NULL: one group, no constants. */
+    pio_status (*dispatch)(struct pio_recorder *, int index, const pio_launch *launch, const void *args,
                            size_t args_bytes, pio_error *);
     /* Orders what the row records after it behind what it recorded before. */
     pio_status (*barrier)(struct pio_recorder *, pio_error *);
@@ -92,9 +101,14 @@ struct pio_row {
     bool (*match)(const pio_call *);     /* NULL: any shape */
     size_t (*scratch)(const pio_call *); /* NULL: none */
     pio_status (*record)(pio_recorder *, const pio_call *,
-                         pio_error *);           /* NULL: one dispatch of kernel 0 with the op's arguments */
-    pio_cpu_function functions[PIO_ROW_KERNELS]; /* CPU */
+                         pio_error *);              /* NULL: one dispatch of kernel 0 with the op's arguments */
+    void (*launch)(const pio_call *, pio_launch *); /* of kernel 0 where record is NULL; NULL: one group */
+    pio_cpu_function functions[PIO_ROW_KERNELS];    /* CPU */
+    const pio_code *code[PIO_ROW_KERNELS];          /* other devices */
 };
+
+/* Records the row's dispatches for a call. */
+pio_status pio_row_record(const pio_row *row, pio_recorder *recorder, const pio_call *call, pio_error *error);
 
 /* "linear.avx512.q4_x16.gemm"; PIO_ROW_NAME_BYTES suffice. */
 enum { PIO_ROW_NAME_BYTES = 96 };

@@ -9,16 +9,10 @@
  * record() are declared in the family's header. NONE stands for an absent one. */
 #define NONE ((void *)0)
 
-#define ROW(op_, isa_, isa_name, variant_, layout_, acts_, portable_, outs, least, most, rank_, match_, scratch_,      \
-            record_, function_)                                                                                        \
+#define ROW(op_, layout_, acts_, portable_, least, most, rank_, match_, scratch_, record_, ...)                        \
     &(const pio_row){.op = op_,                                                                                        \
-                     .backend = PIO_BACKEND_CPU,                                                                       \
-                     .features = isa_,                                                                                 \
-                     .isa = isa_name,                                                                                  \
-                     .variant = variant_,                                                                              \
                      .layout = layout_,                                                                                \
                      .acts = acts_,                                                                                    \
-                     .out_encodings = outs,                                                                            \
                      .portable = portable_,                                                                            \
                      .min_rows = least,                                                                                \
                      .max_rows = most,                                                                                 \
@@ -26,11 +20,30 @@
                      .match = match_,                                                                                  \
                      .scratch = scratch_,                                                                              \
                      .record = record_,                                                                                \
-                     .functions = {function_}},
+                     __VA_ARGS__},
+
+#define CPU(op, isa_, isa_name, variant_, layout, acts, portable, outs, least, most, rank, match, scratch, record,     \
+            function)                                                                                                  \
+    ROW(op, layout, acts, portable, least, most, rank, match, scratch, record, .backend = PIO_BACKEND_CPU,             \
+        .features = isa_, .isa = isa_name, .variant = variant_, .out_encodings = outs, .functions = {function})
 #define PIO_CPU(op, isa, variant, layout, acts, ...)                                                                   \
-    ROW(PIO_OP_##op, PIO_CPU_##isa, #isa, #variant, PIO_LAYOUT_##layout, PIO_ENC_##acts, false, __VA_ARGS__)
+    CPU(PIO_OP_##op, PIO_CPU_##isa, #isa, #variant, PIO_LAYOUT_##layout, PIO_ENC_##acts, false, __VA_ARGS__)
 #define PIO_CPU_PORTABLE(op, isa, variant, layout, acts, ...)                                                          \
-    ROW(PIO_OP_##op, PIO_CPU_##isa, #isa, #variant, PIO_LAYOUT_##layout, PIO_ENC_##acts, true, __VA_ARGS__)
+    CPU(PIO_OP_##op, PIO_CPU_##isa, #isa, #variant, PIO_LAYOUT_##layout, PIO_ENC_##acts, true, __VA_ARGS__)
+
+#if PIO_HAS_VULKAN
+/* Activations are float32. */
+#define VULKAN(op, feature, variant_, layout, portable, least, most, rank, match, scratch, record, launch_, shader)    \
+    ROW(op, layout, PIO_ENC_F32, portable, least, most, rank, match, scratch, record, .backend = PIO_BACKEND_VULKAN,   \
+        .features = feature, .isa = "VULKAN", .variant = variant_, .launch = launch_, .code = {&pio_spv_##shader})
+#define PIO_VULKAN(op, feature, variant, layout, ...)                                                                  \
+    VULKAN(PIO_OP_##op, PIO_VULKAN_##feature, #variant, PIO_LAYOUT_##layout, false, __VA_ARGS__)
+#define PIO_VULKAN_PORTABLE(op, feature, variant, layout, ...)                                                         \
+    VULKAN(PIO_OP_##op, PIO_VULKAN_##feature, #variant, PIO_LAYOUT_##layout, true, __VA_ARGS__)
+#else
+#define PIO_VULKAN(...)
+#define PIO_VULKAN_PORTABLE(...)
+#endif
 
 static const pio_row *const rows[] = {
 #include "kernels/rows.def"
@@ -39,6 +52,16 @@ static const pio_row *const rows[] = {
 const pio_row *const *pio_rows(int *n_rows) {
     *n_rows = (int)PIO_COUNT(rows) - 1;
     return rows;
+}
+
+pio_status pio_row_record(const pio_row *row, pio_recorder *recorder, const pio_call *call, pio_error *error) {
+    if (row->record) return row->record(recorder, call, error);
+    PIO_ALIGNED(16) char args[PIO_ARGS_MAX_BYTES] = {0};
+    pio_launch launch = {.groups = {1, 1, 1}};
+    const pio_op_info *op = pio_op_get(row->op);
+    op->bind(call, args);
+    if (row->launch) row->launch(call, &launch);
+    return recorder->dispatch(recorder, 0, &launch, args, op->args_bytes, error);
 }
 
 const char *pio_row_name(const pio_row *row, char *buffer) {

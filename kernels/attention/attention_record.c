@@ -27,15 +27,14 @@ size_t pio_attention_scratch(const pio_call *call) {
 
 pio_status pio_attention_record(pio_recorder *recorder, const pio_call *call, pio_error *error) {
     pio_attention_args args;
-    const uint32_t groups[3] = {1, 1, 1};
     pio_attention_bind(call, &args);
     args.scratch = call->scratch;
     args.n_parts = call->scratch ? pio_attention_parts(args.rows, group_of(call), call->n_workers) : 1;
-    pio_status status = recorder->dispatch(recorder, 0, groups, &args, sizeof args, error);
+    pio_status status = recorder->dispatch(recorder, 0, NULL, &args, sizeof args, error);
     if (status || args.n_parts == 1) return status;
     args.phase = 1;
     status = recorder->barrier(recorder, error);
-    return status ? status : recorder->dispatch(recorder, 0, groups, &args, sizeof args, error);
+    return status ? status : recorder->dispatch(recorder, 0, NULL, &args, sizeof args, error);
 }
 
 bool pio_attention_match(const pio_call *call) {

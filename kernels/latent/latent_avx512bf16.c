@@ -121,16 +121,15 @@ size_t pio_latent_tile_scratch(const pio_call *call) {
 }
 
 pio_status pio_latent_tile_record(pio_recorder *recorder, const pio_call *call, pio_error *error) {
-    const uint32_t groups[3] = {1, 1, 1};
     pio_latent_attention_args args;
     pio_latent_attention_bind(call, &args);
     args.scratch = call->scratch;
     args.n_parts = call->scratch ? pio_attention_parts(args.rows, args.n_heads, call->n_workers) : 1;
-    pio_status status = recorder->dispatch(recorder, 0, groups, &args, sizeof args, error);
+    pio_status status = recorder->dispatch(recorder, 0, NULL, &args, sizeof args, error);
     if (status || args.n_parts == 1) return status;
     args.phase = 1;
     status = recorder->barrier(recorder, error);
-    return status ? status : recorder->dispatch(recorder, 0, groups, &args, sizeof args, error);
+    return status ? status : recorder->dispatch(recorder, 0, NULL, &args, sizeof args, error);
 }
 
 void pio_latent_attention_avx512bf16(const void *args, pio_worker *worker) {

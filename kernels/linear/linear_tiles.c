@@ -29,14 +29,13 @@ size_t pio_linear_tiles_f32_scratch(const pio_call *call) {
 }
 
 pio_status pio_linear_tiles_record(pio_recorder *recorder, const pio_call *call, pio_error *error) {
-    const uint32_t groups[3] = {1, 1, 1};
     pio_linear_args args;
     pio_linear_args_fill(call, &args);
     args.phase = PIO_LINEAR_PACK;
-    pio_status status = recorder->dispatch(recorder, 0, groups, &args, sizeof args, error);
+    pio_status status = recorder->dispatch(recorder, 0, NULL, &args, sizeof args, error);
     if (!status) status = recorder->barrier(recorder, error);
     args.phase = PIO_LINEAR_MULTIPLY;
-    return status ? status : recorder->dispatch(recorder, 0, groups, &args, sizeof args, error);
+    return status ? status : recorder->dispatch(recorder, 0, NULL, &args, sizeof args, error);
 }
 
 static void pack_tile(const pio_linear_args *a, const pio_tiles *x, int32_t tile, bool bf16) {

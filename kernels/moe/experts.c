@@ -80,14 +80,13 @@ size_t pio_experts_tiles_f32_scratch(const pio_call *call) {
 
 static pio_status record_two(pio_recorder *recorder, const pio_call *call, pio_i32 first, pio_i32 second,
                              pio_error *error) {
-    const uint32_t groups[3] = {1, 1, 1};
     pio_experts_args args;
     pio_experts_args_fill(call, &args);
     args.phase = first;
-    pio_status status = recorder->dispatch(recorder, 0, groups, &args, sizeof args, error);
+    pio_status status = recorder->dispatch(recorder, 0, NULL, &args, sizeof args, error);
     if (!status) status = recorder->barrier(recorder, error);
     args.phase = second;
-    return status ? status : recorder->dispatch(recorder, 0, groups, &args, sizeof args, error);
+    return status ? status : recorder->dispatch(recorder, 0, NULL, &args, sizeof args, error);
 }
 
 pio_status pio_experts_tiles_record(pio_recorder *recorder, const pio_call *call, pio_error *error) {
@@ -95,10 +94,9 @@ pio_status pio_experts_tiles_record(pio_recorder *recorder, const pio_call *call
 }
 
 pio_status pio_experts_few_record(pio_recorder *recorder, const pio_call *call, pio_error *error) {
-    const uint32_t groups[3] = {1, 1, 1};
     pio_experts_args args;
     pio_experts_args_fill(call, &args);
     if (pio_experts_few(&args)) return record_two(recorder, call, PIO_EXPERTS_MULTIPLY, PIO_EXPERTS_REDUCE, error);
     args.phase = PIO_EXPERTS_MULTIPLY;
-    return recorder->dispatch(recorder, 0, groups, &args, sizeof args, error);
+    return recorder->dispatch(recorder, 0, NULL, &args, sizeof args, error);
 }

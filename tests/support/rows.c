@@ -39,10 +39,10 @@ static void run(group *g, pio_cpu_function function, const void *args) {
     for (int i = 0; i < g->n_workers; i++) pthread_join(threads[i].id, NULL);
 }
 
-static pio_status dispatch(pio_recorder *recorder, int index, const uint32_t groups[3], const void *args,
+static pio_status dispatch(pio_recorder *recorder, int index, const pio_launch *launch, const void *args,
                            size_t args_bytes, pio_error *error) {
     group *g = (group *)recorder;
-    (void)groups, (void)args_bytes, (void)error;
+    (void)launch, (void)args_bytes, (void)error;
     run(g, g->row->functions[index], args);
     return PIO_OK;
 }
@@ -74,7 +74,6 @@ bool test_row_runs_here(const pio_row *row) {
 
 void test_row_run(const pio_row *row, pio_call *call) {
     group g = begin(row, call->n_workers);
-    uint64_t args[PIO_ARGS_MAX_BYTES / 8];
     size_t bytes = row->scratch ? row->scratch(call) : 0;
     void *scratch = NULL;
     if (bytes) {
@@ -82,12 +81,7 @@ void test_row_run(const pio_row *row, pio_call *call) {
         memset(scratch, 0xff, bytes);
     }
     call->scratch = (pio_addr)(uintptr_t)scratch;
-    if (row->record) {
-        assert_int_equal(row->record(&g.recorder, call, NULL), PIO_OK);
-    } else {
-        pio_op_get(call->op)->bind(call, args);
-        run(&g, row->functions[0], args);
-    }
+    assert_int_equal(pio_row_record(row, &g.recorder, call, NULL), PIO_OK);
     free(scratch);
     end(&g);
 }

@@ -1,5 +1,6 @@
 /* Every row of the build on every case of its op, against the op's reference. A row that this machine lacks the
- * instructions for is skipped by name; a row that no case reaches fails. test_kernels [op or row name] tries some only.
+ * device or the instructions for is skipped by name; a row that no case reaches fails. test_kernels [op or row name]
+ * tries some only.
  */
 #include "tests/support/test.h"
 
@@ -12,16 +13,49 @@
 
 static const char *only;
 
-static uint32_t machine_features(void) {
-    pio_error error;
-    pio_device_caps caps;
-    char why[256];
-    assert_int_equal(pio_driver_at(0)->describe(0, &caps, why, sizeof why, &error), PIO_OK);
-    return caps.features;
+/* The first device of each backend that this machine has. */
+typedef struct machine {
+    bool present;
+    uint32_t features;
+    pio_case_device device; /* unused on the CPU, where cases run by themselves */
+} machine;
+
+static void open_device(const pio_driver *driver, machine *m) {
+    pio_error error = {0};
+    if (pio_device_create(driver, 0, &(pio_driver_options){0}, &m->device.device, &error) ||
+        pio_queue_create(m->device.device, PIO_QUEUE_COMPUTE, &m->device.queue, &error) ||
+        pio_kernels_create(m->device.device, &m->device.kernels, &error))
+        fail_msg("%s", error.text);
+}
+
+static void find_machines(machine machines[PIO_BACKEND_COUNT]) {
+    const pio_driver *driver;
+    for (int i = 0; (driver = pio_driver_at(i)); i++) {
+        machine *m = &machines[driver->backend];
+        pio_device_caps caps;
+        char why[256] = "";
+        if (!driver->count(why, sizeof why) || driver->describe(0, &caps, why, sizeof why, NULL) || *why) {
+            print_message("no %s device here: %s\n", pio_backend_name(driver->backend), why);
+            continue;
+        }
+        m->present = caps.computes;
+        m->features = caps.features;
+        if (m->present && driver->backend != PIO_BACKEND_CPU) open_device(driver, m);
+    }
+}
+
+static void close_machines(machine machines[PIO_BACKEND_COUNT]) {
+    for (int i = 0; i < PIO_BACKEND_COUNT; i++) {
+        if (!machines[i].device.device) continue;
+        pio_kernels_destroy(machines[i].device.kernels);
+        pio_queue_destroy(machines[i].device.queue);
+        pio_device_destroy(machines[i].device.device);
+    }
 }
 
 /* Runs one case in all variants; returns how many were served, and counts the failures. */
-static int try_case(const pio_row *row, int index, uint64_t seed, int *n_failed, bool *found) {
+static int try_case(const pio_row *row, const machine *m, int index, uint64_t seed, int *n_failed, bool *found) {
+    const pio_case_device *device = m->device.device ? &m->device : NULL;
 #ifdef __SANITIZE_ADDRESS__
     static const int workers[] = {5}; /* here a case takes ten times as long */
 #else
@@ -34,7 +68,8 @@ static int try_case(const pio_row *row, int index, uint64_t seed, int *n_failed,
         for (size_t w = 0; w < PIO_COUNT(workers); w++) {
             pio_case_result result;
             pio_error error = {0};
-            pio_status status = pio_case_run(row, index, seed, workers[w], (pio_encoding)encoding, &result, &error);
+            pio_status status =
+                pio_case_run(row, device, index, seed, workers[w], (pio_encoding)encoding, &result, &error);
             *found = status != PIO_NOT_FOUND;
             if (!*found) return 0;
             if (status) fail_msg("%s", error.text);
@@ -52,27 +87,30 @@ static void every_row_agrees_with_its_reference(void **state) {
     (void)state;
     int n_rows, n_failed = 0, n_tried = 0;
     const pio_row *const *rows = pio_rows(&n_rows);
-    const uint32_t features = machine_features();
+    machine machines[PIO_BACKEND_COUNT] = {0};
     test_random random = test_random_begin("kernels");
     const uint64_t seed = test_random_u64(&random);
+    find_machines(machines);
     for (int i = 0; i < n_rows; i++) {
         char name[PIO_ROW_NAME_BYTES];
         pio_row_name(rows[i], name);
-        if (rows[i]->backend != PIO_BACKEND_CPU || (only && !strstr(name, only))) continue;
-        if ((rows[i]->features & features) != rows[i]->features) {
-            print_message("skipped: %s (this machine lacks %s)\n", name, rows[i]->isa);
+        const machine *m = &machines[rows[i]->backend];
+        if (only && !strstr(name, only)) continue;
+        if (!m->present || (rows[i]->features & m->features) != rows[i]->features) {
+            print_message("skipped: %s (this machine lacks what it requires)\n", name);
             continue;
         }
         int served = 0;
         bool found = true;
         for (int index = 0; found; index++)
-            served += try_case(rows[i], index, seed + (uint64_t)index, &n_failed, &found);
+            served += try_case(rows[i], m, index, seed + (uint64_t)index, &n_failed, &found);
         if (!served) {
             print_error("%s: no case reaches it\n", name);
             n_failed++;
         }
         n_tried++;
     }
+    close_machines(machines);
     print_message("%d rows tried\n", n_tried);
     assert_true(n_tried > 0);
     assert_int_equal(n_failed, 0);
