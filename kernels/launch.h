@@ -8,4 +8,7 @@
 void pio_launch_out_rows(const pio_call *call, pio_launch *launch);
 void pio_launch_in_rows(const pio_call *call, pio_launch *launch);
 
+/* What weights.glsl is told of a layout. */
+uint32_t pio_launch_weights(pio_layout layout);
+
 #endif

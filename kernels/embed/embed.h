@@ -13,7 +13,7 @@ PIO_ARGS(pio_embed_args) {
     pio_u64 y;     /* float32 [rows, cols] */
     pio_u64 live;  /* i32: the live rows; 0: all */
     pio_i32 rows, cols, vocab;
-    pio_i32 layout; /* pio_layout of the table */
+    pio_i32 table_layout; /* pio_layout */
     pio_i32 y_stride;
 };
 

@@ -15,14 +15,14 @@ void pio_embed_bind(const pio_call *call, void *args) {
                                                .rows = y->rows,
                                                .cols = table->cols,
                                                .vocab = table->rows,
-                                               .layout = (pio_i32)table->layout,
+                                               .table_layout = (pio_i32)table->layout,
                                                .y_stride = (pio_i32)y->stride};
 }
 
 void pio_embed_ref(const void *args, pio_worker *worker) {
     const pio_embed_args *a = args;
     const pio_sample_slot *slots = PIO_AT(const pio_sample_slot, a->slots);
-    const pio_layout_info *layout = pio_layout_get((pio_layout)a->layout);
+    const pio_layout_info *layout = pio_layout_get((pio_layout)a->table_layout);
     const pio_i32 rows = a->live ? *PIO_AT(const pio_i32, a->live) : a->rows;
     for (pio_i32 t; (t = pio_worker_take(worker)) < rows;) {
         pio_i32 id = PIO_AT(const pio_i32, a->ids)[t];

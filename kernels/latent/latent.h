@@ -23,7 +23,7 @@ PIO_ARGS(pio_linear_heads_args) {
     pio_i32 rows;    /* the bound T */
     pio_i32 n_heads, cols, n_out;
     pio_i32 head_cols, column;
-    pio_i32 layout; /* pio_layout of w */
+    pio_i32 w_layout; /* pio_layout of w */
     pio_i32 x_stride, y_stride;
 };
 

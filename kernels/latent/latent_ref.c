@@ -51,7 +51,7 @@ void pio_linear_heads_bind(const pio_call *call, void *args) {
                                                              .n_out = w->rows,
                                                              .head_cols = call->attrs.head_dim,
                                                              .column = call->attrs.column,
-                                                             .layout = (pio_i32)w->layout,
+                                                             .w_layout = (pio_i32)w->layout,
                                                              .x_stride = (pio_i32)x->stride,
                                                              .y_stride = (pio_i32)y->stride};
 }
@@ -65,7 +65,7 @@ void pio_linear_heads_ref(const void *args, pio_worker *worker) {
     float *w = worker->scratch;
     for (int32_t tile; (tile = pio_worker_take(worker)) < a->n_heads * a->n_out;) {
         const int32_t h = tile / a->n_out, n = tile % a->n_out;
-        pio_layout_get((pio_layout)a->layout)
+        pio_layout_get((pio_layout)a->w_layout)
             ->unpack_row(ROW(const void, a->w, h, a->matrix_bytes), a->n_out, a->cols, n, w);
         for (int32_t t = 0; t < live; t++) {
             const float *x = ROW(const float, a->x, t, a->x_stride) + h * a->head_cols + a->column;

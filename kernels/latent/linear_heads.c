@@ -12,7 +12,7 @@ static pio_linear_args head_of(const pio_linear_heads_args *a, int32_t head, int
                              .rows = live,
                              .cols = a->cols,
                              .n_out = a->n_out,
-                             .layout = a->layout,
+                             .w_layout = a->w_layout,
                              .x_stride = a->x_stride,
                              .y_stride = a->y_stride};
 }
@@ -20,7 +20,7 @@ static pio_linear_args head_of(const pio_linear_heads_args *a, int32_t head, int
 static void run(const void *args, pio_worker *worker, pio_cpu_function kernel, bool tiled, pio_encoding encoding) {
     const pio_linear_heads_args *a = args;
     const int32_t live = a->live ? *PIO_AT(const pio_i32, a->live) : a->rows;
-    const pio_u64 unit_bytes = pio_linear_unit_bytes(a->layout, a->cols);
+    const pio_u64 unit_bytes = pio_linear_unit_bytes(a->w_layout, a->cols);
     const int32_t n_units = pio_linear_units(unit_bytes, a->n_out);
     const size_t tile_bytes = PIO_ROUND_UP(pio_linear_tile_bytes(encoding, a->cols), 64);
     const pio_u64 tiles = a->scratch + (pio_u64)worker->index * (pio_u64)a->rows * tile_bytes;

@@ -24,6 +24,8 @@
 
 #include "kernels/dialect/args.h"
 
+#define PIO_LINEAR_GROUP_ROWS 4 /* rows of w of a workgroup of a device; even */
+
 PIO_ARGS(pio_linear_args) {
     pio_u64 x;               /* [rows, cols] */
     pio_u64 w;               /* [n_out, cols] */
@@ -38,7 +40,7 @@ PIO_ARGS(pio_linear_args) {
     pio_i32 rows;            /* the bound T */
     pio_i32 cols;            /* K */
     pio_i32 n_out;           /* N: rows of w */
-    pio_i32 layout;          /* pio_layout of w */
+    pio_i32 w_layout;        /* pio_layout of w */
     pio_i32 x_stride;        /* bytes from row to row */
     pio_i32 residual_stride; /* bytes */
     pio_i32 y_stride;        /* bytes */
@@ -86,6 +88,9 @@ size_t pio_linear_tile_bytes(pio_encoding encoding, pio_i32 cols); /* of scratch
 size_t pio_linear_tiles_s8_scratch(const struct pio_call *call);
 size_t pio_linear_tiles_bf16_scratch(const struct pio_call *call);
 size_t pio_linear_tiles_f32_scratch(const struct pio_call *call);
+struct pio_launch;
+void pio_linear_launch(const struct pio_call *call, struct pio_launch *launch);
+void pio_linear_swiglu_launch(const struct pio_call *call, struct pio_launch *launch);
 pio_status pio_linear_tiles_record(struct pio_recorder *recorder, const struct pio_call *call, pio_error *error);
 #endif
 

@@ -15,7 +15,7 @@ static void load_panel(const pio_linear_args *a, int32_t first, float *panel, fl
     for (int32_t r = 0; r < PANEL; r++) {
         bool exists = first + r < a->n_out;
         if (exists)
-            pio_layout_get((pio_layout)a->layout)
+            pio_layout_get((pio_layout)a->w_layout)
                 ->unpack_row(PIO_AT(const void, a->w), a->n_out, a->cols, first + r, row);
         for (int32_t k = 0; k < a->cols; k++) panel[k * PANEL + r] = exists ? row[k] : 0;
     }

@@ -24,7 +24,7 @@ void pio_linear_args_fill(const pio_call *call, pio_linear_args *args) {
                               .rows = x->rows,
                               .cols = w->cols,
                               .n_out = w->rows,
-                              .layout = (pio_i32)w->layout,
+                              .w_layout = (pio_i32)w->layout,
                               .x_stride = (pio_i32)x->stride,
                               .residual_stride = call->n_in > 3 ? (pio_i32)call->in[3].stride : 0,
                               .y_stride = (pio_i32)y->stride};
@@ -57,7 +57,7 @@ static double dot(const float *x, const float *w, int32_t n) {
 }
 
 static void weight_row(const pio_linear_args *a, int32_t n, float *out) {
-    pio_layout_get((pio_layout)a->layout)->unpack_row(PIO_AT(const void, a->w), a->n_out, a->cols, n, out);
+    pio_layout_get((pio_layout)a->w_layout)->unpack_row(PIO_AT(const void, a->w), a->n_out, a->cols, n, out);
 }
 
 /* A tile is one row of w. */

@@ -35,7 +35,7 @@ void pio_experts_args_fill(const pio_call *call, pio_experts_args *args) {
                                .n_out = w->rows,
                                .n_experts = w->n_matrices,
                                .n_chosen = experts->cols,
-                               .layout = (pio_i32)w->layout,
+                               .w_layout = (pio_i32)w->layout,
                                .x_stride = (pio_i32)x->stride,
                                .y_stride = (pio_i32)y->stride,
                                .experts_stride = (pio_i32)experts->stride};
@@ -72,7 +72,7 @@ static int32_t pairs_before(const pio_experts_args *a, int32_t expert) {
 }
 
 static void weight_row(const pio_experts_args *a, int32_t expert, int32_t n, float *w) {
-    pio_layout_get((pio_layout)a->layout)
+    pio_layout_get((pio_layout)a->w_layout)
         ->unpack_row(PIO_AT(const void, a->w + (pio_u64)expert * a->matrix_bytes), a->n_out, a->cols, n, w);
 }
 

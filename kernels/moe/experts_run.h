@@ -44,7 +44,7 @@ static pio_experts_part pio_experts_begin(const pio_experts_args *a, pio_worker 
     p.memory = pio_experts_memory_of(a, kernel->down, kernel->tiled, kernel->encoding);
     p.order = pio_experts_sort(a, &p.memory, worker->index);
     p.products = a->scratch + p.memory.tiles_bytes;
-    p.unit_bytes = pio_linear_unit_bytes(a->layout, a->cols);
+    p.unit_bytes = pio_linear_unit_bytes(a->w_layout, a->cols);
     p.n_units = pio_linear_units(p.unit_bytes, a->n_out);
     return p;
 }
@@ -76,7 +76,7 @@ static pio_linear_args pio_experts_linear(pio_experts_part *p, pio_i32 index) {
                              .rows = piece->n,
                              .cols = a->cols,
                              .n_out = a->n_out,
-                             .layout = a->layout,
+                             .w_layout = a->w_layout,
                              .x_stride = a->x_stride,
                              .y_stride = a->y_stride};
 }

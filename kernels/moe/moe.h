@@ -52,7 +52,7 @@ PIO_ARGS(pio_experts_args) {
     pio_i32 tokens;       /* the bound */
     pio_i32 cols, n_out;  /* of a matrix */
     pio_i32 n_experts, n_chosen;
-    pio_i32 layout;                              /* pio_layout of w */
+    pio_i32 w_layout;                            /* pio_layout of w */
     pio_i32 x_stride, y_stride, residual_stride; /* bytes from row to row */
     pio_i32 experts_stride, weights_stride;      /* bytes */
     pio_i32 phase;                               /* of rows that record several dispatches */

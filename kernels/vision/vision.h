@@ -12,7 +12,7 @@ PIO_ARGS(pio_add_positions_args) {
     pio_u64 taps;  /* pio_step_taps [rows] */
     pio_u64 live;  /* i32: the live rows; 0: all */
     pio_i32 rows, cols, table_rows;
-    pio_i32 layout; /* pio_layout of the table */
+    pio_i32 table_layout; /* pio_layout */
     pio_i32 x_stride, y_stride;
 };
 

@@ -15,7 +15,7 @@ void pio_add_positions_bind(const pio_call *call, void *args) {
                                                                .rows = y->rows,
                                                                .cols = x->cols,
                                                                .table_rows = table->rows,
-                                                               .layout = (pio_i32)table->layout,
+                                                               .table_layout = (pio_i32)table->layout,
                                                                .x_stride = (pio_i32)x->stride,
                                                                .y_stride = (pio_i32)y->stride};
 }
@@ -26,7 +26,7 @@ bool pio_add_positions_match(const pio_call *call) {
 
 void pio_add_positions_ref(const void *args, pio_worker *worker) {
     const pio_add_positions_args *a = args;
-    const pio_layout_info *layout = pio_layout_get((pio_layout)a->layout);
+    const pio_layout_info *layout = pio_layout_get((pio_layout)a->table_layout);
     const pio_i32 rows = a->live ? *PIO_AT(const pio_i32, a->live) : a->rows;
     float *of_table = worker->scratch;
     for (pio_i32 t; (t = pio_worker_take(worker)) < rows;) {

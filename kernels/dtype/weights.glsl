@@ -1,0 +1,103 @@
+/* Weights by 8 columns at a time, from the canonical rows of kernels/dtype/layout.h: planes of codes, of sub-scales (q4)
+ * and of scales, each beginning at a multiple of 16 bytes. The layout is specialisation constant 0. */
+#include "kernels/dtype/weights.h"
+
+layout(constant_id = 0) const uint WEIGHTS = PIO_WEIGHTS_F32;
+
+struct matrix {
+    uint64_t codes, subs, scales;
+    int cols;
+    uint code_stride, sub_stride, scale_stride; /* bytes from row to row of each plane */
+};
+
+uint64_t plane_end(uint64_t at, int rows, uint stride) {
+    return at + uint64_t(rows) * stride + 15ul & ~15ul;
+}
+
+/* w [rows, cols]. */
+matrix matrix_at(uint64_t w, int rows, int cols) {
+    matrix m;
+    uint padded = uint(cols) + 31u & ~31u;
+    m.cols = cols;
+    m.code_stride = WEIGHTS == PIO_WEIGHTS_F32    ? 4u * cols
+                    : WEIGHTS == PIO_WEIGHTS_BF16 ? 2u * cols
+                    : WEIGHTS == PIO_WEIGHTS_Q8   ? padded
+                                                  : padded / 2u;
+    m.sub_stride = WEIGHTS == PIO_WEIGHTS_Q4 ? padded / 32u : 0u;
+    m.scale_stride = 2u * ((uint(cols) + 255u) / 256u);
+    m.codes = w;
+    m.subs = plane_end(w, rows, m.code_stride);
+    m.scales = plane_end(m.subs, rows, m.sub_stride);
+    return m;
+}
+
+/* q4's levels -10 -8 -6 -5 -4 -3 -2 -1 0 1 2 3 4 5 7 9 (base/dtype.c), a byte each, ten more than they are. */
+float q4_level(uint code) {
+    uint word = code < 8u ? (code < 4u ? 0x05040200u : 0x09080706u) : (code < 12u ? 0x0d0c0b0au : 0x13110f0eu);
+    return float(word >> 8u * (code & 3u) & 255u) - 10.0;
+}
+
+/* Four signed bytes. */
+vec4 bytes_of(uint word) {
+    return vec4(bitfieldExtract(int(word), 0, 8), bitfieldExtract(int(word), 8, 8), bitfieldExtract(int(word), 16, 8),
+                bitfieldExtract(int(word), 24, 8));
+}
+
+/* Eight of a float32 row that may begin anywhere, the columns past n as 0. */
+void floats8(uint64_t row, int k, int n, out vec4 low, out vec4 high) {
+    if (k + 8 <= n && (row & 15ul) == 0ul) {
+        low = F32V4(row).v[k / 4];
+        high = F32V4(row).v[k / 4 + 1];
+        return;
+    }
+    F32 x = F32(row);
+    [[unroll]] for (int i = 0; i < 4; i++) {
+        low[i] = k + i < n ? x.v[k + i] : 0;
+        high[i] = k + 4 + i < n ? x.v[k + 4 + i] : 0;
+    }
+}
+
+void bf16s8(uint64_t row, int k, int n, out vec4 low, out vec4 high) {
+    if (k + 8 <= n && (row & 15ul) == 0ul) {
+        uvec4 words = U32V4(row).v[k / 8];
+        low = uintBitsToFloat(uvec4(words.x << 16, words.x & 0xffff0000u, words.y << 16, words.y & 0xffff0000u));
+        high = uintBitsToFloat(uvec4(words.z << 16, words.z & 0xffff0000u, words.w << 16, words.w & 0xffff0000u));
+        return;
+    }
+    U16 x = U16(row);
+    [[unroll]] for (int i = 0; i < 4; i++) {
+        low[i] = k + i < n ? bf16_to_f32(x.v[k + i]) : 0;
+        high[i] = k + 4 + i < n ? bf16_to_f32(x.v[k + 4 + i]) : 0;
+    }
+}
+
+/* Columns k .. k + 7 of a row, k a multiple of 8; those past the last are 0. */
+void weights8(matrix m, int row, int k, out vec4 low, out vec4 high) {
+    uint64_t codes = m.codes + uint64_t(row) * m.code_stride;
+    if (WEIGHTS == PIO_WEIGHTS_F32) {
+        floats8(codes, k, m.cols, low, high);
+    } else if (WEIGHTS == PIO_WEIGHTS_BF16) {
+        bf16s8(codes, k, m.cols, low, high);
+    } else {
+        float scale = bf16_to_f32(U16(m.scales + uint64_t(row) * m.scale_stride).v[k / 256]);
+        if (WEIGHTS == PIO_WEIGHTS_Q8) {
+            uvec2 words = U32V2(codes).v[k / 8];
+            low = scale * bytes_of(words.x);
+            high = scale * bytes_of(words.y);
+        } else {
+            uint word = U32(codes).v[k / 8];
+            scale *= float(I8(m.subs + uint64_t(row) * m.sub_stride).v[k / 32]);
+            [[unroll]] for (int i = 0; i < 4; i++) {
+                low[i] = scale * q4_level(bitfieldExtract(word, 4 * i, 4));
+                high[i] = scale * q4_level(bitfieldExtract(word, 16 + 4 * i, 4));
+            }
+        }
+    }
+}
+
+/* One weight. */
+float weight_at(matrix m, int row, int k) {
+    vec4 low, high;
+    weights8(m, row, k & ~7, low, high);
+    return (k & 4) != 0 ? high[k & 3] : low[k & 3];
+}
