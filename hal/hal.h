@@ -179,6 +179,12 @@ pio_status pio_device_status(pio_device *device, pio_error *error);
 pio_status pio_device_memory_budget(pio_device *device, pio_memory_budget *budget, pio_error *error);
 void *pio_device_extension(pio_device *device, const char *name); /* NULL where the device has none of that name */
 
+/* The extension "messages" of devices whose runtime checks how it is used (Vulkan, under its validation layer). */
+typedef struct pio_device_messages {
+    int n;           /* warnings and errors so far */
+    char last[1024]; /* the newest */
+} pio_device_messages;
+
 /* ---- buffers ---- contents are undefined until written. Mapping a buffer again gives the same pointer. What the host
  * wrote is flushed before it is submitted, and what the device wrote is invalidated before the host reads it. */
 pio_status pio_buffer_create(pio_device *device, uint64_t bytes, uint32_t usage, const char *name, pio_buffer **out,

@@ -5,9 +5,15 @@
 
 extern const pio_driver pio_cpu_driver;
 extern const pio_driver pio_null_driver;
+#if PIO_HAS_VULKAN
+extern const pio_driver pio_vulkan_driver;
+#endif
 
 static const pio_driver *const drivers[] = {
     &pio_cpu_driver,
+#if PIO_HAS_VULKAN
+    &pio_vulkan_driver,
+#endif
     &pio_null_driver,
 };
 

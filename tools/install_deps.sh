@@ -5,6 +5,7 @@ set -eu
 packages="
     cmake ninja-build gcc clang pkg-config
     libjansson-dev libpcre2-dev libpng-dev libjpeg-dev libwebp-dev
+    libvulkan-dev glslc spirv-tools mesa-vulkan-drivers vulkan-validationlayers
     libcmocka-dev clang-format python3 python3-pytest python3-venv
 "
 

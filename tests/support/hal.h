@@ -18,12 +18,15 @@ typedef struct test_device {
 typedef struct test_check {
     const char *name;
     void (*run)(test_device *t);
-    bool computes; /* it runs kernels: skipped, by name, where the device runs none or the test has none for it */
+    bool computes; /* it runs kernels: skipped, by name, where the device runs none */
 } test_check;
 
 /* Runs all checks on all devices, a fresh one each, and returns the exit code. Devices that this machine cannot use are
  * named and left out. */
 int test_hal_run(const test_check *checks, int n_checks);
+
+/* Fails where the device's runtime has found fault with how it was used. */
+void test_hal_check_messages(pio_device *device);
 
 /* A second device like t's. */
 pio_device *test_hal_open(const test_device *t, const pio_driver_options *options);

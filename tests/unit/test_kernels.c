@@ -9,6 +9,7 @@
 
 #include "hal/hal.h"
 #include "kernels/case.h"
+#include "tests/support/hal.h"
 #include "tests/support/random.h"
 
 static const char *only;
@@ -49,6 +50,7 @@ static void close_machines(machine machines[PIO_BACKEND_COUNT]) {
         if (!machines[i].device.device) continue;
         pio_kernels_destroy(machines[i].device.kernels);
         pio_queue_destroy(machines[i].device.queue);
+        test_hal_check_messages(machines[i].device.device);
         pio_device_destroy(machines[i].device.device);
     }
 }

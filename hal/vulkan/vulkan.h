@@ -1,0 +1,260 @@
+/* Vulkan as a device. Kernels are SPIR-V compute shaders whose arguments are push constants and which reach memory by
+ * device addresses alone, so that one pipeline layout without descriptor sets serves all of them. */
+#ifndef PIO_HAL_VULKAN_VULKAN_H
+#define PIO_HAL_VULKAN_VULKAN_H
+
+#define VK_NO_PROTOTYPES
+#include <vulkan/vulkan.h>
+
+#include "hal/hal.h"
+
+/* The functions that are used, of the instance and of a device. */
+#define VULKAN_INSTANCE_FUNCTIONS(X)                                                                                   \
+    X(CreateDevice)                                                                                                    \
+    X(CreateDebugUtilsMessengerEXT)                                                                                    \
+    X(EnumerateDeviceExtensionProperties)                                                                              \
+    X(EnumeratePhysicalDevices)                                                                                        \
+    X(GetDeviceProcAddr)                                                                                               \
+    X(GetPhysicalDeviceFeatures2)                                                                                      \
+    X(GetPhysicalDeviceMemoryProperties2)                                                                              \
+    X(GetPhysicalDeviceProperties2)                                                                                    \
+    X(GetPhysicalDeviceQueueFamilyProperties)
+
+#define VULKAN_DEVICE_FUNCTIONS(X)                                                                                     \
+    X(AllocateCommandBuffers)                                                                                          \
+    X(AllocateMemory)                                                                                                  \
+    X(BeginCommandBuffer)                                                                                              \
+    X(BindBufferMemory)                                                                                                \
+    X(CmdBindPipeline)                                                                                                 \
+    X(CmdCopyBuffer)                                                                                                   \
+    X(CmdDispatch)                                                                                                     \
+    X(CmdFillBuffer)                                                                                                   \
+    X(CmdPipelineBarrier)                                                                                              \
+    X(CmdPushConstants)                                                                                                \
+    X(CmdResetQueryPool)                                                                                               \
+    X(CmdWriteTimestamp)                                                                                               \
+    X(CreateBuffer)                                                                                                    \
+    X(CreateCommandPool)                                                                                               \
+    X(CreateComputePipelines)                                                                                          \
+    X(CreatePipelineCache)                                                                                             \
+    X(CreatePipelineLayout)                                                                                            \
+    X(CreateQueryPool)                                                                                                 \
+    X(CreateSemaphore)                                                                                                 \
+    X(CreateShaderModule)                                                                                              \
+    X(DestroyBuffer)                                                                                                   \
+    X(DestroyCommandPool)                                                                                              \
+    X(DestroyDevice)                                                                                                   \
+    X(DestroyPipeline)                                                                                                 \
+    X(DestroyPipelineCache)                                                                                            \
+    X(DestroyPipelineLayout)                                                                                           \
+    X(DestroyQueryPool)                                                                                                \
+    X(DestroySemaphore)                                                                                                \
+    X(DestroyShaderModule)                                                                                             \
+    X(DeviceWaitIdle)                                                                                                  \
+    X(EndCommandBuffer)                                                                                                \
+    X(FlushMappedMemoryRanges)                                                                                         \
+    X(FreeMemory)                                                                                                      \
+    X(GetBufferDeviceAddress)                                                                                          \
+    X(GetBufferMemoryRequirements)                                                                                     \
+    X(GetDeviceQueue)                                                                                                  \
+    X(GetQueryPoolResults)                                                                                             \
+    X(InvalidateMappedMemoryRanges)                                                                                    \
+    X(MapMemory)                                                                                                       \
+    X(QueueSubmit)                                                                                                     \
+    X(QueueWaitIdle)                                                                                                   \
+    X(WaitSemaphores)
+
+#define FIELD(name) PFN_vk##name name;
+typedef struct vulkan_instance {
+    VkInstance handle;
+    VULKAN_INSTANCE_FUNCTIONS(FIELD)
+} vulkan_instance;
+typedef struct vulkan_functions {
+    VULKAN_DEVICE_FUNCTIONS(FIELD)
+} vulkan_functions;
+#undef FIELD
+
+/* ---- vulkan_loader.c ---- the library and the instance, opened once and kept as long as the program runs */
+
+/* NULL: there is none, with the reason and the cure in `why`. */
+const vulkan_instance *vulkan_open(char *why, size_t why_bytes);
+
+/* What the validation layer has said, where one is on. */
+const pio_device_messages *vulkan_get_messages(void);
+
+/* ---- vulkan_physical.c ---- what a physical device is and has */
+
+typedef struct vulkan_physical {
+    VkPhysicalDevice handle;
+    pio_device_caps caps;
+    char why_not[256]; /* "": it can be used */
+    bool has_memory_budget;
+    uint32_t compute_family, transfer_family; /* the same where there is no queue for transfers alone */
+    uint32_t timestamp_bits;                  /* of the compute family */
+    float timestamp_ns;                       /* a tick */
+    uint64_t coherent_bytes;                  /* nonCoherentAtomSize */
+    uint32_t max_groups[3];
+    VkPhysicalDeviceMemoryProperties memory;
+} vulkan_physical;
+
+/* Fills at most `max` of them; the number. */
+int vulkan_list_physical(const vulkan_instance *instance, VkPhysicalDevice *devices, int max);
+void vulkan_describe(const vulkan_instance *instance, VkPhysicalDevice device, vulkan_physical *out);
+
+/* Creates the logical device, with the features that kernels need. */
+VkResult vulkan_create_logical(const vulkan_instance *instance, const vulkan_physical *physical, VkDevice *out);
+
+/* ---- vulkan_device.c ---- */
+
+typedef struct vulkan_block vulkan_block;
+
+typedef struct vulkan_device {
+    pio_device base;
+    const vulkan_instance *instance;
+    vulkan_physical physical;
+    VkDevice handle;
+    vulkan_functions vk;
+    VkPipelineLayout layout;
+    VkPipelineCache cache;
+    vulkan_block **blocks; /* by address */
+    int32_t n_blocks, blocks_capacity;
+    uint64_t used_bytes;
+} vulkan_device;
+
+/* The sentence for a failed call; a device that was lost stays lost. */
+pio_status vulkan_fail(vulkan_device *device, VkResult result, const char *what, pio_error *error);
+const char *vulkan_result_name(VkResult result);
+
+/* ---- vulkan_memory.c ---- blocks of memory, each one VkBuffer, of which buffers are parts */
+
+enum { VULKAN_ALIGNMENT = 256 };
+
+/* A part of a block that is taken. */
+typedef struct vulkan_range {
+    uint64_t offset, bytes;
+} vulkan_range;
+
+struct vulkan_block {
+    VkBuffer buffer;
+    VkDeviceMemory memory;
+    uint32_t type; /* of memory */
+    uint64_t bytes;
+    pio_addr address;
+    char *host;           /* NULL: not mapped */
+    vulkan_range *ranges; /* by offset */
+    int32_t n_ranges, ranges_capacity;
+};
+
+typedef struct vulkan_buffer {
+    pio_buffer base;
+    vulkan_block *block;
+    uint64_t offset;
+} vulkan_buffer;
+
+pio_status vulkan_memory_budget(pio_device *, pio_memory_budget *, pio_error *);
+pio_status vulkan_buffer_create(pio_device *, uint64_t bytes, uint32_t usage, const char *name, pio_buffer **,
+                                pio_error *);
+void vulkan_buffer_destroy(pio_buffer *);
+pio_status vulkan_buffer_map(pio_buffer *, void **host, pio_error *);
+pio_status vulkan_buffer_flush(pio_buffer *, uint64_t offset, uint64_t bytes, pio_error *);
+pio_status vulkan_buffer_invalidate(pio_buffer *, uint64_t offset, uint64_t bytes, pio_error *);
+void vulkan_free_blocks(vulkan_device *device);
+
+/* The block in which all of [address, address + bytes) lies, or NULL. */
+const vulkan_block *vulkan_find_block(const vulkan_device *device, pio_addr address, uint64_t bytes);
+
+/* ---- vulkan_module.c ---- */
+
+enum { VULKAN_CONSTANTS = 16 };
+
+typedef struct vulkan_kernel {
+    pio_kernel base;
+    char name[128];
+    const pio_code *code;
+    const char *entry;
+    uint32_t constants[VULKAN_CONSTANTS];
+    uint32_t n_constants;
+    VkPipeline pipeline; /* made when a list that uses it ends */
+} vulkan_kernel;
+
+typedef struct vulkan_module {
+    pio_module base;
+    vulkan_kernel kernels[];
+} vulkan_module;
+
+pio_status vulkan_module_create(pio_device *, const pio_module_desc *, pio_module **, pio_error *);
+void vulkan_module_destroy(pio_module *);
+pio_kernel *vulkan_module_kernel(pio_module *, int index);
+
+/* Makes the pipelines that are missing, several at a time. */
+pio_status vulkan_make_pipelines(vulkan_device *device, vulkan_kernel *const *kernels, int32_t n, pio_error *error);
+
+/* ---- vulkan_list.c ---- */
+
+typedef enum vulkan_command_kind { VULKAN_DISPATCH, VULKAN_COPY, VULKAN_FILL, VULKAN_BARRIER } vulkan_command_kind;
+
+typedef struct vulkan_command {
+    vulkan_command_kind kind;
+    vulkan_kernel *kernel; /* dispatch */
+    uint32_t groups[3];
+    const vulkan_block *to_block, *from_block; /* copy, fill */
+    uint64_t to, from, bytes;                  /* offsets in the blocks; dispatch: bytes of arguments */
+    uint32_t value;
+    uint32_t args[PIO_ARGS_MAX_BYTES / 4];
+} vulkan_command;
+
+typedef struct vulkan_list {
+    pio_list base;
+    vulkan_command *commands; /* until the list ends */
+    int32_t n_commands, commands_capacity;
+    VkCommandPool pool;
+    VkCommandBuffer buffer;
+} vulkan_list;
+
+pio_status vulkan_list_create(pio_device *, bool replayed, pio_list **, pio_error *);
+void vulkan_list_destroy(pio_list *);
+pio_status vulkan_list_copy(pio_list *, pio_addr to, pio_addr from, uint64_t bytes, pio_error *);
+pio_status vulkan_list_fill(pio_list *, pio_addr to, uint32_t value, uint64_t bytes, pio_error *);
+pio_status vulkan_list_dispatch(pio_list *, pio_kernel *, const uint32_t groups[3], const void *args, size_t,
+                                pio_error *);
+pio_status vulkan_list_barrier(pio_list *, pio_error *);
+pio_status vulkan_list_end(pio_list *, pio_error *);
+
+/* Everything before it, host writes included, is seen by everything behind it, host reads included. */
+void vulkan_cmd_barrier(const vulkan_device *device, VkCommandBuffer buffer);
+
+/* ---- vulkan_queue.c ---- */
+
+/* Submissions that may be under way at once, and bytes of ordered writes that wait with them. */
+enum { VULKAN_SLOTS = 8, VULKAN_STAGING_BYTES = 4 << 20 };
+
+/* What a submission needs besides its lists: the writes before it, and two timestamps around it. */
+typedef struct vulkan_slot {
+    VkCommandBuffer before, behind;
+    uint64_t number;   /* of the submission that used it last */
+    uint64_t head_end; /* where its writes end in the staging ring */
+} vulkan_slot;
+
+typedef struct vulkan_queue {
+    pio_queue base;
+    VkQueue handle;
+    VkCommandPool pool;
+    VkQueryPool timestamps; /* two a slot */
+    VkSemaphore semaphore;  /* its value: the number of the last submission that is done */
+    vulkan_slot slots[VULKAN_SLOTS];
+    bool open; /* the next submission's slot is being recorded */
+    pio_buffer *staging;
+    char *staging_host;
+    uint64_t head, tail;      /* bytes of the ring ever used, and ever given back */
+    VkCommandBuffer *buffers; /* of a submission */
+    int32_t n_buffers, buffers_capacity;
+} vulkan_queue;
+
+pio_status vulkan_queue_create(pio_device *, pio_queue_kind, pio_queue **, pio_error *);
+void vulkan_queue_destroy(pio_queue *);
+pio_status vulkan_queue_write(pio_queue *, pio_addr to, const void *data, uint64_t bytes, pio_error *);
+pio_status vulkan_queue_submit(pio_queue *, pio_list *const *, int n_lists, uint64_t *number, pio_error *);
+pio_status vulkan_queue_wait(pio_queue *, uint64_t number, uint64_t timeout_ns, pio_error *);
+pio_status vulkan_queue_elapsed(pio_queue *, uint64_t number, uint64_t *ns, pio_error *);
+
+#endif

@@ -1,0 +1,171 @@
+/* Command lists: an array of commands until the list ends; then the pipelines that are missing are made, and one
+ * command buffer is recorded, which is submitted as often as one likes. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/array.h"
+#include "hal/vulkan/vulkan.h"
+
+pio_status vulkan_list_create(pio_device *device, bool replayed, pio_list **out, pio_error *error) {
+    (void)replayed; /* hal.c sets it */
+    vulkan_list *list = calloc(1, sizeof *list);
+    if (!list) return pio_fail_memory(error, "a command list", sizeof *list);
+    list->base.device = device;
+    *out = &list->base;
+    return PIO_OK;
+}
+
+void vulkan_list_destroy(pio_list *base) {
+    vulkan_device *device = (vulkan_device *)base->device;
+    vulkan_list *list = (vulkan_list *)base;
+    if (list->pool) device->vk.DestroyCommandPool(device->handle, list->pool, NULL);
+    free(list->commands);
+    free(list);
+}
+
+static pio_status add(pio_list *base, const vulkan_command *command, pio_error *error) {
+    vulkan_list *list = (vulkan_list *)base;
+    vulkan_command *added = PIO_PUSH(list, commands);
+    if (!added) return pio_fail_memory(error, "a command list", sizeof *added * (size_t)list->n_commands);
+    *added = *command;
+    return PIO_OK;
+}
+
+static pio_status not_there(pio_addr address, pio_error *error) {
+    return pio_fail(error, PIO_INVALID_ARGUMENT, "no buffer of this device holds all bytes from address %#llx on",
+                    (unsigned long long)address);
+}
+
+pio_status vulkan_list_copy(pio_list *list, pio_addr to, pio_addr from, uint64_t bytes, pio_error *error) {
+    const vulkan_device *device = (vulkan_device *)list->device;
+    vulkan_command command = {.kind = VULKAN_COPY,
+                              .to_block = vulkan_find_block(device, to, bytes),
+                              .from_block = vulkan_find_block(device, from, bytes),
+                              .bytes = bytes};
+    if (!command.to_block || !command.from_block) return not_there(command.to_block ? from : to, error);
+    command.to = to - command.to_block->address;
+    command.from = from - command.from_block->address;
+    return add(list, &command, error);
+}
+
+pio_status vulkan_list_fill(pio_list *list, pio_addr to, uint32_t value, uint64_t bytes, pio_error *error) {
+    vulkan_command command = {.kind = VULKAN_FILL,
+                              .to_block = vulkan_find_block((vulkan_device *)list->device, to, bytes),
+                              .value = value,
+                              .bytes = bytes};
+    if (!command.to_block) return not_there(to, error);
+    command.to = to - command.to_block->address;
+    return add(list, &command, error);
+}
+
+pio_status vulkan_list_dispatch(pio_list *list, pio_kernel *kernel, const uint32_t groups[3], const void *args,
+                                size_t args_bytes, pio_error *error) {
+    const vulkan_physical *physical = &((vulkan_device *)list->device)->physical;
+    vulkan_command command = {.kind = VULKAN_DISPATCH, .kernel = (vulkan_kernel *)kernel, .bytes = args_bytes};
+    for (int i = 0; i < 3; i++)
+        if (groups[i] > physical->max_groups[i])
+            return pio_fail(error, PIO_LIMIT, "the kernel %s wants %u groups and %s has at most %u: use smaller chunks",
+                            command.kernel->name, groups[i], physical->caps.name, physical->max_groups[i]);
+    memcpy(command.groups, groups, sizeof command.groups);
+    memcpy(command.args, args, args_bytes);
+    return add(list, &command, error);
+}
+
+pio_status vulkan_list_barrier(pio_list *list, pio_error *error) {
+    return add(list, &(vulkan_command){.kind = VULKAN_BARRIER}, error);
+}
+
+void vulkan_cmd_barrier(const vulkan_device *device, VkCommandBuffer buffer) {
+    const VkPipelineStageFlags stages =
+        VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT | VK_PIPELINE_STAGE_TRANSFER_BIT | VK_PIPELINE_STAGE_HOST_BIT;
+    const VkAccessFlags reads = VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_TRANSFER_READ_BIT | VK_ACCESS_HOST_READ_BIT,
+                        writes = VK_ACCESS_SHADER_WRITE_BIT | VK_ACCESS_TRANSFER_WRITE_BIT | VK_ACCESS_HOST_WRITE_BIT;
+    const VkMemoryBarrier barrier = {
+        .sType = VK_STRUCTURE_TYPE_MEMORY_BARRIER, .srcAccessMask = writes, .dstAccessMask = reads | writes};
+    device->vk.CmdPipelineBarrier(buffer, stages, stages, 0, 1, &barrier, 0, NULL, 0, NULL);
+}
+
+/* Between the commands of a list the host has no part. */
+static void cmd_barrier_inside(const vulkan_device *device, VkCommandBuffer buffer) {
+    const VkPipelineStageFlags stages = VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT | VK_PIPELINE_STAGE_TRANSFER_BIT;
+    const VkAccessFlags reads = VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_TRANSFER_READ_BIT,
+                        writes = VK_ACCESS_SHADER_WRITE_BIT | VK_ACCESS_TRANSFER_WRITE_BIT;
+    const VkMemoryBarrier barrier = {
+        .sType = VK_STRUCTURE_TYPE_MEMORY_BARRIER, .srcAccessMask = writes, .dstAccessMask = reads | writes};
+    device->vk.CmdPipelineBarrier(buffer, stages, stages, 0, 1, &barrier, 0, NULL, 0, NULL);
+}
+
+static void record_command(const vulkan_device *device, VkCommandBuffer buffer, const vulkan_command *c,
+                           VkPipeline *bound) {
+    const vulkan_functions *vk = &device->vk;
+    const VkBufferCopy region = {c->from, c->to, c->bytes};
+    switch (c->kind) {
+    case VULKAN_DISPATCH:
+        if (*bound != c->kernel->pipeline)
+            vk->CmdBindPipeline(buffer, VK_PIPELINE_BIND_POINT_COMPUTE, c->kernel->pipeline);
+        *bound = c->kernel->pipeline;
+        vk->CmdPushConstants(buffer, device->layout, VK_SHADER_STAGE_COMPUTE_BIT, 0, (uint32_t)c->bytes, c->args);
+        vk->CmdDispatch(buffer, c->groups[0], c->groups[1], c->groups[2]);
+        return;
+    case VULKAN_COPY:
+        vk->CmdCopyBuffer(buffer, c->from_block->buffer, c->to_block->buffer, 1, &region);
+        return;
+    case VULKAN_FILL:
+        vk->CmdFillBuffer(buffer, c->to_block->buffer, c->to, c->bytes, c->value);
+        return;
+    case VULKAN_BARRIER:
+        cmd_barrier_inside(device, buffer);
+        return;
+    }
+}
+
+/* The kernels of the list that have no pipeline yet, each once. */
+static pio_status make_missing(const vulkan_list *list, pio_error *error) {
+    vulkan_kernel **missing = calloc((size_t)PIO_MAX(1, list->n_commands), sizeof *missing);
+    int32_t n = 0;
+    if (!missing) return pio_fail_memory(error, "a command list", sizeof *missing * (size_t)list->n_commands);
+    for (int32_t i = 0; i < list->n_commands; i++) {
+        vulkan_kernel *kernel = list->commands[i].kernel;
+        bool known = !kernel || kernel->pipeline;
+        for (int32_t j = 0; j < n && !known; j++) known = missing[j] == kernel;
+        if (!known) missing[n++] = kernel;
+    }
+    pio_status status = n ? vulkan_make_pipelines((vulkan_device *)list->base.device, missing, n, error) : PIO_OK;
+    free(missing);
+    return status;
+}
+
+static VkResult record(vulkan_list *list) {
+    const vulkan_device *device = (vulkan_device *)list->base.device;
+    const VkCommandPoolCreateInfo pool = {.sType = VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO,
+                                          .queueFamilyIndex = device->physical.compute_family};
+    VkResult result = device->vk.CreateCommandPool(device->handle, &pool, NULL, &list->pool);
+    if (result) return result;
+    const VkCommandBufferAllocateInfo allocation = {.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO,
+                                                    .commandPool = list->pool,
+                                                    .level = VK_COMMAND_BUFFER_LEVEL_PRIMARY,
+                                                    .commandBufferCount = 1};
+    result = device->vk.AllocateCommandBuffers(device->handle, &allocation, &list->buffer);
+    const VkCommandBufferBeginInfo begin = {.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO,
+                                            .flags = list->base.replayed ? VK_COMMAND_BUFFER_USAGE_SIMULTANEOUS_USE_BIT
+                                                                         : VK_COMMAND_BUFFER_USAGE_ONE_TIME_SUBMIT_BIT};
+    if (!result) result = device->vk.BeginCommandBuffer(list->buffer, &begin);
+    if (result) return result;
+    VkPipeline bound = VK_NULL_HANDLE;
+    vulkan_cmd_barrier(device, list->buffer);
+    for (int32_t i = 0; i < list->n_commands; i++) record_command(device, list->buffer, &list->commands[i], &bound);
+    vulkan_cmd_barrier(device, list->buffer);
+    return device->vk.EndCommandBuffer(list->buffer);
+}
+
+pio_status vulkan_list_end(pio_list *base, pio_error *error) {
+    vulkan_list *list = (vulkan_list *)base;
+    pio_status status = make_missing(list, error);
+    if (status) return status;
+    VkResult result = record(list);
+    if (result) return vulkan_fail((vulkan_device *)base->device, result, "recording a command list", error);
+    free(list->commands);
+    list->commands = NULL;
+    list->n_commands = list->commands_capacity = 0;
+    return PIO_OK;
+}

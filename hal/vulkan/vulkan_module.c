@@ -1,0 +1,103 @@
+/* Kernels: shaders, whose pipelines are made when a list that uses them ends, several at a time. */
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/threads.h"
+#include "hal/vulkan/vulkan.h"
+
+pio_status vulkan_module_create(pio_device *device, const pio_module_desc *desc, pio_module **out, pio_error *error) {
+    const size_t bytes = sizeof(vulkan_module) + sizeof(vulkan_kernel) * (size_t)desc->n_kernels;
+    vulkan_module *module = calloc(1, bytes);
+    if (!module) return pio_fail_memory(error, desc->name, bytes);
+    module->base = (pio_module){.device = device, .n_kernels = desc->n_kernels};
+    for (int i = 0; i < desc->n_kernels; i++) {
+        const pio_kernel_desc *from = &desc->kernels[i];
+        vulkan_kernel *to = &module->kernels[i];
+        if (!from->code || from->n_constants > VULKAN_CONSTANTS) {
+            free(module);
+            return pio_fail(error, PIO_INTERNAL, "the kernel %s has no shader, or over %d constants", from->name,
+                            VULKAN_CONSTANTS);
+        }
+        to->base = (pio_kernel){.device = device, .args_bytes = from->args_bytes};
+        snprintf(to->name, sizeof to->name, "%s", from->name);
+        to->code = from->code;
+        to->entry = from->entry;
+        to->n_constants = (uint32_t)from->n_constants;
+        if (from->n_constants) memcpy(to->constants, from->constants, 4 * (size_t)from->n_constants);
+    }
+    *out = &module->base;
+    return PIO_OK;
+}
+
+void vulkan_module_destroy(pio_module *base) {
+    vulkan_device *device = (vulkan_device *)base->device;
+    vulkan_module *module = (vulkan_module *)base;
+    for (int i = 0; i < base->n_kernels; i++)
+        if (module->kernels[i].pipeline) device->vk.DestroyPipeline(device->handle, module->kernels[i].pipeline, NULL);
+    free(module);
+}
+
+pio_kernel *vulkan_module_kernel(pio_module *module, int index) {
+    return &((vulkan_module *)module)->kernels[index].base;
+}
+
+static VkResult make_pipeline(const vulkan_device *device, vulkan_kernel *kernel) {
+    VkSpecializationMapEntry entries[VULKAN_CONSTANTS];
+    for (uint32_t i = 0; i < kernel->n_constants; i++) entries[i] = (VkSpecializationMapEntry){i, 4 * i, 4};
+    const VkSpecializationInfo constants = {kernel->n_constants, entries, 4 * (size_t)kernel->n_constants,
+                                            kernel->constants};
+    const VkShaderModuleCreateInfo shader = {.sType = VK_STRUCTURE_TYPE_SHADER_MODULE_CREATE_INFO,
+                                             .codeSize = kernel->code->n_bytes,
+                                             .pCode = kernel->code->bytes};
+    VkComputePipelineCreateInfo info = {.sType = VK_STRUCTURE_TYPE_COMPUTE_PIPELINE_CREATE_INFO,
+                                        .stage = {.sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_CREATE_INFO,
+                                                  .stage = VK_SHADER_STAGE_COMPUTE_BIT,
+                                                  .pName = kernel->entry,
+                                                  .pSpecializationInfo = &constants},
+                                        .layout = device->layout};
+    VkResult result = device->vk.CreateShaderModule(device->handle, &shader, NULL, &info.stage.module);
+    if (result) return result;
+    result = device->vk.CreateComputePipelines(device->handle, device->cache, 1, &info, NULL, &kernel->pipeline);
+    device->vk.DestroyShaderModule(device->handle, info.stage.module, NULL);
+    return result;
+}
+
+/* What the threads share: each takes the next kernel until all are made or one has failed. */
+typedef struct work {
+    vulkan_device *device;
+    vulkan_kernel *const *kernels;
+    int32_t n;
+    atomic_int next;
+    atomic_int result; /* of the first that failed */
+    vulkan_kernel *_Atomic failed;
+} work;
+
+static void *make_some(void *context) {
+    work *w = context;
+    int i;
+    while (!atomic_load(&w->result) && (i = atomic_fetch_add(&w->next, 1)) < w->n) {
+        VkResult result = make_pipeline(w->device, w->kernels[i]);
+        int none = VK_SUCCESS;
+        if (result && atomic_compare_exchange_strong(&w->result, &none, (int)result))
+            atomic_store(&w->failed, w->kernels[i]);
+    }
+    return NULL;
+}
+
+pio_status vulkan_make_pipelines(vulkan_device *device, vulkan_kernel *const *kernels, int32_t n, pio_error *error) {
+    enum { MAX_THREADS = 8 };
+    pthread_t threads[MAX_THREADS];
+    work w = {.device = device, .kernels = kernels, .n = n};
+    int n_threads = 0;
+    while (n_threads < PIO_MIN(PIO_MIN(MAX_THREADS, pio_threads_default()), n) - 1 &&
+           !pthread_create(&threads[n_threads], NULL, make_some, &w))
+        n_threads++;
+    make_some(&w);
+    for (int i = 0; i < n_threads; i++) pthread_join(threads[i], NULL);
+    if (!w.result) return PIO_OK;
+    char what[192];
+    snprintf(what, sizeof what, "compiling the kernel %s", w.failed->name);
+    return vulkan_fail(device, (VkResult)w.result, what, error);
+}

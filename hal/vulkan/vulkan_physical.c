@@ -1,0 +1,167 @@
+/* What a physical device is, what it has, and whether that is enough. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/compiler.h"
+#include "base/threads.h"
+#include "hal/vulkan/vulkan.h"
+
+int vulkan_list_physical(const vulkan_instance *instance, VkPhysicalDevice *devices, int max) {
+    uint32_t n = (uint32_t)max;
+    return instance->EnumeratePhysicalDevices(instance->handle, &n, devices) < 0 ? 0 : (int)n;
+}
+
+/* The features, chained together. Those of `required` are asked of the device and switched on. */
+typedef struct features {
+    VkPhysicalDeviceFeatures2 base;
+    VkPhysicalDeviceVulkan11Features v11;
+    VkPhysicalDeviceVulkan12Features v12;
+} features;
+
+static const struct {
+    const char *name;
+    size_t at;
+} required[] = {
+#define FEATURE(part, name) {#name, offsetof(features, part.name)},
+    FEATURE(base, features.shaderInt64) FEATURE(base, features.shaderInt16) FEATURE(v11, storageBuffer16BitAccess)
+        FEATURE(v12, storageBuffer8BitAccess) FEATURE(v12, shaderInt8) FEATURE(v12, scalarBlockLayout)
+            FEATURE(v12, bufferDeviceAddress) FEATURE(v12, timelineSemaphore)
+#undef FEATURE
+};
+
+static VkBool32 *feature_at(features *f, size_t i) {
+    return (VkBool32 *)(void *)((char *)f + required[i].at);
+}
+
+static void chain(features *f) {
+    memset(f, 0, sizeof *f);
+    f->base.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2;
+    f->v11.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_1_FEATURES;
+    f->v12.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES;
+    f->base.pNext = &f->v11;
+    f->v11.pNext = &f->v12;
+}
+
+typedef struct properties {
+    VkPhysicalDeviceProperties2 base;
+    VkPhysicalDeviceVulkan11Properties v11;
+    VkPhysicalDeviceVulkan12Properties v12;
+} properties;
+
+static void get_properties(const vulkan_instance *instance, VkPhysicalDevice device, properties *p) {
+    memset(p, 0, sizeof *p);
+    p->base.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2;
+    p->v11.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_1_PROPERTIES;
+    p->v12.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_PROPERTIES;
+    p->base.pNext = &p->v11;
+    p->v11.pNext = &p->v12;
+    instance->GetPhysicalDeviceProperties2(device, &p->base);
+}
+
+static bool has_extension(const vulkan_instance *instance, VkPhysicalDevice device, const char *name) {
+    static _Thread_local VkExtensionProperties found[512];
+    uint32_t n = PIO_COUNT(found);
+    if (instance->EnumerateDeviceExtensionProperties(device, NULL, &n, found) < 0) return false;
+    for (uint32_t i = 0; i < n; i++)
+        if (!strcmp(found[i].extensionName, name)) return true;
+    return false;
+}
+
+/* The first family that computes; and one for transfers that does not, else the same. */
+static bool find_families(const vulkan_instance *instance, vulkan_physical *out) {
+    VkQueueFamilyProperties families[32];
+    uint32_t n = PIO_COUNT(families), none = UINT32_MAX;
+    instance->GetPhysicalDeviceQueueFamilyProperties(out->handle, &n, families);
+    out->compute_family = out->transfer_family = none;
+    for (uint32_t i = 0; i < n; i++) {
+        const bool computes = families[i].queueFlags & VK_QUEUE_COMPUTE_BIT;
+        if (computes && out->compute_family == none) {
+            out->compute_family = i;
+            out->timestamp_bits = families[i].timestampValidBits;
+        }
+        if (!computes && families[i].queueFlags & VK_QUEUE_TRANSFER_BIT && out->transfer_family == none)
+            out->transfer_family = i;
+    }
+    if (out->transfer_family == none) out->transfer_family = out->compute_family;
+    return out->compute_family != none;
+}
+
+static void say_why_not(const vulkan_instance *instance, const properties *p, vulkan_physical *out) {
+    const uint32_t version = p->base.properties.apiVersion;
+    const VkSubgroupFeatureFlags wanted = VK_SUBGROUP_FEATURE_BASIC_BIT | VK_SUBGROUP_FEATURE_ARITHMETIC_BIT;
+    features f;
+    chain(&f);
+    if (version < VK_API_VERSION_1_2) {
+        snprintf(out->why_not, sizeof out->why_not,
+                 "its driver has Vulkan %u.%u and 1.2 is needed: install a newer driver", VK_API_VERSION_MAJOR(version),
+                 VK_API_VERSION_MINOR(version));
+        return;
+    }
+    instance->GetPhysicalDeviceFeatures2(out->handle, &f.base);
+    for (size_t i = 0; i < PIO_COUNT(required); i++) {
+        if (*feature_at(&f, i)) continue;
+        snprintf(out->why_not, sizeof out->why_not, "it lacks %s, which every kernel needs: a newer driver may have it",
+                 required[i].name);
+        return;
+    }
+    if (!(p->v11.subgroupSupportedStages & VK_SHADER_STAGE_COMPUTE_BIT) ||
+        (p->v11.subgroupSupportedOperations & wanted) != wanted || p->v11.subgroupSize < 4)
+        snprintf(out->why_not, sizeof out->why_not, "it lacks sums over subgroups of 4 threads or more");
+}
+
+static void fill_caps(const properties *p, vulkan_physical *out) {
+    static const char *const types[] = {"other", "integrated", "discrete", "virtual", "software"};
+    const VkPhysicalDeviceProperties *base = &p->base.properties;
+    pio_device_caps *caps = &out->caps;
+    *caps = (pio_device_caps){.backend = PIO_BACKEND_VULKAN, .computes = true, .asynchronous = true};
+    const bool software = base->deviceType == VK_PHYSICAL_DEVICE_TYPE_CPU;
+    caps->host_visible = software || base->deviceType == VK_PHYSICAL_DEVICE_TYPE_INTEGRATED_GPU;
+    caps->n_workers = software ? pio_threads_default() : 32;
+    caps->subgroup_size = (int)p->v11.subgroupSize;
+    caps->max_buffer_bytes = p->v11.maxMemoryAllocationSize;
+    caps->buffer_alignment = VULKAN_ALIGNMENT;
+    snprintf(caps->name, sizeof caps->name, "%.127s", base->deviceName);
+    snprintf(caps->detail, sizeof caps->detail, "%s, %.60s %.60s, Vulkan %u.%u, subgroups of %d",
+             types[PIO_MIN((size_t)base->deviceType, PIO_COUNT(types) - 1)], p->v12.driverName, p->v12.driverInfo,
+             VK_API_VERSION_MAJOR(base->apiVersion), VK_API_VERSION_MINOR(base->apiVersion), caps->subgroup_size);
+}
+
+void vulkan_describe(const vulkan_instance *instance, VkPhysicalDevice device, vulkan_physical *out) {
+    properties p;
+    VkPhysicalDeviceMemoryProperties2 memory = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_PROPERTIES_2};
+    memset(out, 0, sizeof *out);
+    out->handle = device;
+    get_properties(instance, device, &p);
+    fill_caps(&p, out);
+    instance->GetPhysicalDeviceMemoryProperties2(device, &memory);
+    out->memory = memory.memoryProperties;
+    out->timestamp_ns = p.base.properties.limits.timestampPeriod;
+    out->coherent_bytes = p.base.properties.limits.nonCoherentAtomSize;
+    memcpy(out->max_groups, p.base.properties.limits.maxComputeWorkGroupCount, sizeof out->max_groups);
+    out->has_memory_budget = has_extension(instance, device, VK_EXT_MEMORY_BUDGET_EXTENSION_NAME);
+    say_why_not(instance, &p, out);
+    if (!out->why_not[0] && !find_families(instance, out))
+        snprintf(out->why_not, sizeof out->why_not, "it has no queue that computes");
+}
+
+VkResult vulkan_create_logical(const vulkan_instance *instance, const vulkan_physical *physical, VkDevice *out) {
+    const float priority = 1;
+    features f;
+    chain(&f);
+    for (size_t i = 0; i < PIO_COUNT(required); i++) *feature_at(&f, i) = VK_TRUE;
+    VkDeviceQueueCreateInfo queues[2] = {0};
+    const uint32_t families[2] = {physical->compute_family, physical->transfer_family};
+    for (int i = 0; i < 2; i++)
+        queues[i] = (VkDeviceQueueCreateInfo){.sType = VK_STRUCTURE_TYPE_DEVICE_QUEUE_CREATE_INFO,
+                                              .queueFamilyIndex = families[i],
+                                              .queueCount = 1,
+                                              .pQueuePriorities = &priority};
+    const char *budget = VK_EXT_MEMORY_BUDGET_EXTENSION_NAME;
+    const VkDeviceCreateInfo info = {.sType = VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO,
+                                     .pNext = &f.base,
+                                     .queueCreateInfoCount = families[0] == families[1] ? 1 : 2,
+                                     .pQueueCreateInfos = queues,
+                                     .enabledExtensionCount = physical->has_memory_budget,
+                                     .ppEnabledExtensionNames = &budget};
+    return instance->CreateDevice(physical->handle, &info, NULL, out);
+}
