@@ -206,7 +206,8 @@ static void overwrite_inputs(pio_plan *plan, bool keep_taps) {
         pio_placed *in = (pio_placed *)root_of(plan, node->in[in_place]), *out = &plan->placed[node->out[0]];
         if (in->info.place != PIO_PLACE_ARENA || out->info.place != PIO_PLACE_ARENA || in->last != i) continue;
         if (plan->placed[node->in[in_place]].info.place == PIO_PLACE_VIEW || in->info.cols != out->info.cols) continue;
-        if (in->encoding != PIO_ENC_F32 || out->encoding != PIO_ENC_F32 || (keep_taps && in->info.tap)) continue;
+        if (in->encoding != PIO_ENC_F32 || out->encoding != PIO_ENC_F32) continue;
+        if (keep_taps && (in->info.tap || out->info.tap)) continue;
         out->root = (pio_tensor)(in - plan->placed);
         in->last = PIO_MAX(in->last, out->last);
     }

@@ -58,6 +58,9 @@ typedef struct pio_memory {
     pio_addr live[PIO_SYMBOL_COUNT]; /* i32 live counts */
 } pio_memory;
 
+/* Address and length of the bytes that tensor `t` covers (of a weight 0); a view covers those of its tensor. */
+pio_addr pio_plan_locate(const pio_plan *plan, const pio_memory *memory, pio_tensor t, uint64_t *bytes);
+
 /* Bytes [from, to) that a command reads or writes. */
 typedef struct pio_access {
     pio_addr from, to;

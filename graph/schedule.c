@@ -11,8 +11,7 @@ void pio_schedule_free(pio_schedule *schedule) {
     memset(schedule, 0, sizeof *schedule);
 }
 
-/* Address and length of the bytes that operand `t` covers; a view covers those of its tensor. */
-static pio_addr locate(const pio_plan *plan, const pio_memory *memory, pio_tensor t, uint64_t *bytes) {
+pio_addr pio_plan_locate(const pio_plan *plan, const pio_memory *memory, pio_tensor t, uint64_t *bytes) {
     pio_tensor root = t;
     while (plan->placed[root].root != root) root = plan->placed[root].root;
     const pio_placed *placed = &plan->placed[root];
@@ -43,7 +42,7 @@ static void place_operand(const pio_plan *plan, const pio_memory *memory, pio_te
     if (t == PIO_NO_TENSOR) return;
     uint64_t bytes;
     const pio_placed *placed = &plan->placed[t];
-    operand->address = locate(plan, memory, t, &bytes);
+    operand->address = pio_plan_locate(plan, memory, t, &bytes);
     add_access(command, operand->address, bytes, writes);
     if (placed->info.place == PIO_PLACE_VIEW) operand->address += sizeof(float) * (uint64_t)placed->info.column;
     operand->live = memory->live[placed->info.rows.symbol];

@@ -9,6 +9,7 @@
 #include "base/status.h"
 #include "engine/config.h"
 #include "engine/request.h"
+#include "text/token_ids.h"
 #include "text/utf8.h"
 
 enum { EXIT_DONE = 0, EXIT_REFUSED = 1, EXIT_USAGE = 2, EXIT_INTERRUPTED = 130 };
@@ -27,6 +28,7 @@ typedef enum cli_group {
     CLI_FILES = 1 << 9, /* where bundled models are */
     CLI_CHAT = 1 << 10,
     CLI_HARDWARE = 1 << 11, /* what computes there: data types and kernels */
+    CLI_COMPARE = 1 << 12,
 } cli_group;
 
 enum { CLI_MAX_IMAGES = 64 };
@@ -49,6 +51,8 @@ typedef struct cli_options {
 
     int tokens, batch, repeats;
     bool dummy_weights, graph;
+
+    const char *backends, *bound;
 } cli_options;
 
 typedef struct cli_command {
@@ -68,6 +72,7 @@ int cli_tokenize(const cli_options *options);
 int cli_detokenize(const cli_options *options);
 int cli_render(const cli_options *options);
 int cli_plan(const cli_options *options);
+int cli_compare(const cli_options *options);
 
 /* Fills *options from the environment and the arguments behind the subcommand. Returns EXIT_DONE, or EXIT_USAGE with
  * the sentence printed; *help is set when --help was asked for. The caller frees options->config. */
@@ -101,6 +106,10 @@ int cli_end(int code);
 
 /* Prints the object and a newline and frees it; NULL: it could not be made. Returns the exit code. */
 int cli_print_json(json_t *json);
+
+/* Appends the ids of "1,2,3", or of a file with a JSON array, to *ids. */
+pio_status cli_parse_ids(const char *text, pio_token_ids *ids, pio_error *error);
+pio_status cli_read_ids(const char *path, pio_token_ids *ids, pio_error *error);
 
 /* The directory that the model's argument names: a directory, or a bundled model's name. */
 pio_status cli_find_model(const cli_options *options, char *path, size_t bytes, pio_error *error);

@@ -1,6 +1,5 @@
 /* logits: token ids and pictures in, float32 logits of every token out, through the cache in steps of any size. */
 #include <dirent.h>
-#include <errno.h>
 #include <jansson.h>
 #include <math.h>
 #include <stdlib.h>
@@ -9,11 +8,8 @@
 
 #include "apps/cli/cli.h"
 #include "engine/step.h"
-#include "io/file.h"
 #include "io/safetensors_writer.h"
 #include "models/preprocess.h"
-
-enum { IDS_LIMIT_BYTES = 64 << 20 };
 
 /* The sequence that is being fed: its ids, those to come included, and its pages. */
 typedef struct feeder {
@@ -28,60 +24,6 @@ typedef struct feeder {
     pio_sight *sight; /* NULL: no pictures */
     pio_safetensors_writer *writer;
 } feeder;
-
-/* ---- ids ---- */
-
-static pio_status add_id(feeder *f, long long id, pio_error *error) {
-    if (id < 0 || id > INT32_MAX)
-        return pio_fail(error, PIO_INVALID_ARGUMENT, "token id %lld at position %d is outside every vocabulary", id,
-                        f->n_given);
-    int32_t *grown = realloc(f->ids, sizeof *f->ids * ((size_t)f->n_given + 1));
-    if (!grown) return pio_fail_memory(error, "the token ids", sizeof *f->ids * (size_t)f->n_given);
-    f->ids = grown;
-    f->ids[f->n_given++] = (int32_t)id;
-    return PIO_OK;
-}
-
-static pio_status parse_ids(feeder *f, const char *text, pio_error *error) {
-    pio_status status = PIO_OK;
-    for (const char *at = text; *at && !status;) {
-        char *end;
-        errno = 0;
-        long long id = strtoll(at, &end, 10);
-        if (end == at || errno || (*end && *end != ','))
-            return pio_fail(error, PIO_INVALID_ARGUMENT, "--ids takes whole numbers separated by commas, not '%.40s'",
-                            at);
-        status = add_id(f, id, error);
-        at = *end ? end + 1 : end;
-        if (*end && !*at)
-            return pio_fail(error, PIO_INVALID_ARGUMENT,
-                            "--ids ends with a comma: give an id behind it or leave it out");
-    }
-    return status;
-}
-
-static pio_status read_ids(feeder *f, const char *path, pio_error *error) {
-    char *text;
-    size_t bytes;
-    pio_status status = pio_file_read_text(path, IDS_LIMIT_BYTES, &text, &bytes, error);
-    if (status) return status;
-    json_error_t where;
-    json_t *array = json_loadb(text, bytes, 0, &where), *item;
-    free(text);
-    if (!json_is_array(array)) {
-        json_decref(array);
-        return pio_fail(error, PIO_CORRUPT, "'%s': not a JSON array of token ids%s%s", path, *where.text ? ": " : "",
-                        where.text);
-    }
-    size_t i;
-    json_array_foreach(array, i, item) {
-        if (!status && !json_is_integer(item))
-            status = pio_fail(error, PIO_CORRUPT, "'%s': entry %zu is not a whole number", path, i);
-        if (!status) status = add_id(f, json_integer_value(item), error);
-    }
-    json_decref(array);
-    return status;
-}
 
 /* ---- pictures ---- */
 
@@ -240,14 +182,17 @@ static pio_status check_options(const cli_options *options, pio_error *error) {
 int cli_logits(const cli_options *options) {
     pio_error error = {0};
     feeder f = {0};
+    pio_token_ids ids = {0};
     cli_options adjusted = *options;
     pio_status status = check_options(options, &error);
-    if (!status && options->ids) status = parse_ids(&f, options->ids, &error);
+    if (!status && options->ids) status = cli_parse_ids(options->ids, &ids, &error);
     if (status) {
-        free(f.ids);
+        free(ids.items);
         return cli_refuse_usage(&error);
     }
-    if (options->ids_file) status = read_ids(&f, options->ids_file, &error);
+    if (options->ids_file) status = cli_read_ids(options->ids_file, &ids, &error);
+    f.ids = ids.items;
+    f.n_given = ids.n_items;
     char asked[80];
     if (!adjusted.engine.context) {
         adjusted.engine.context = PIO_MAX(1, f.n_given + options->greedy);

@@ -19,6 +19,16 @@ static const char chat_notes[] =
     "  /image FILE    at a line's beginning shows a picture with the next turn, for models with eyes\n"
     "  /tool RESULT   gives the result of a tool call; with the last one that is awaited the model goes on\n";
 
+static const char compare_notes[] =
+    "  An entry of --backends is a backend, perhaps the number of its device, and settings, all separated by colons:\n"
+    "  cpu,vulkan:1,cpu:compute=f32,cpu:weights=q8:threads=2. A + within a value stands for a comma.\n\n"
+    "  Drift is the mean squared error of a token's row over the mean square of the reference's. All get the tokens\n"
+    "  that the reference finds most likely. Two agree when the median drift behind the last layer and that of the\n"
+    "  logits are within the bound (1e-9 where both compute in float32, else 2e-3; with other weights than the\n"
+    "  reference 5e-3 for q8 and 0.1 for q4) and at most one token in 50 is clearly another: in the reference behind\n"
+    "  the most likely one by more than 4 x sqrt(bound) times the root mean square of the logits.\n\n"
+    "  The exit status is 0 when all agree with the first and 1 when one does not.\n";
+
 static const cli_command commands[] = {
     {"devices", "", "every device, usable or not, and why not", CLI_DEVICE | CLI_JSON, 0, 0, cli_devices, NULL},
     {"run", "MODEL \"prompt\"", "one answer to one user turn, streamed",
@@ -39,6 +49,8 @@ static const cli_command commands[] = {
      cli_render, NULL},
     {"plan", "MODEL|CONFIG_DIR", "the memory it will need and the kernels it will use, without reading weights",
      CLI_FILES | CLI_DEVICE | CLI_HARDWARE | CLI_MODEL | CLI_SAMPLING | CLI_JSON | CLI_PLAN, 1, 1, cli_plan, NULL},
+    {"compare", "MODEL|CONFIG_DIR", "one prompt through several backends: drift, tokens, speed, memory",
+     CLI_FILES | CLI_DEVICE | CLI_HARDWARE | CLI_MODEL | CLI_COMPARE | CLI_JSON, 1, 1, cli_compare, compare_notes},
 };
 
 static void print_overview(FILE *to) {

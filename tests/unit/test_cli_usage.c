@@ -7,7 +7,7 @@
 #include "tests/support/test.h"
 
 static const char *const commands[] = {"devices",  "run",        "chat",   "bench", "logits",
-                                       "tokenize", "detokenize", "render", "plan"};
+                                       "tokenize", "detokenize", "render", "plan",  "compare"};
 enum { N_COMMANDS = sizeof commands / sizeof *commands };
 
 static void overview(void **state) {
@@ -84,6 +84,7 @@ static const wrong wrongs[] = {
     {{"detokenize"}, {"MODEL"}},
     {{"render"}, {"MODEL"}},
     {{"plan"}, {"MODEL"}},
+    {{"compare"}, {"MODEL"}},
     {{"devices", "all"}, {"'all'"}},
     {{"run", CLI_TINY, "a", "b"}, {"'b'"}},
     {{"chat", CLI_TINY, "hello"}, {"'hello'"}},

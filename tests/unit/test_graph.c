@@ -129,6 +129,7 @@ static void what_lives_together_lies_apart(void **state) {
         pio_spec spec;
         pio_plan plan;
         plan_all(&spec, true, "body", 17, keep_taps, &plan);
+        int32_t n_taps = 0;
         for (pio_tensor a = 0; a < plan.n_placed; a++) {
             const pio_placed *x = &plan.placed[a];
             if (x->info.place != PIO_PLACE_ARENA || x->root != a || x->last < 0) continue;
@@ -142,6 +143,12 @@ static void what_lives_together_lies_apart(void **state) {
             }
             if (keep_taps && x->info.tap) assert_int_equal(x->last, plan.n_nodes);
         }
+        for (pio_tensor t = 0; t < plan.graph->n_tensors && keep_taps; t++) {
+            if (!plan.placed[t].info.tap) continue;
+            assert_int_equal(plan.placed[t].root, t);
+            n_taps++;
+        }
+        assert_int_equal(n_taps, keep_taps ? N_LAYERS : 0);
         pio_plan_free(&plan);
         pio_spec_free(&spec);
     }
