@@ -27,4 +27,10 @@ PIO_ARGS(pio_gather_rows_args) {
     pio_i32 x_stride, y_stride;
 };
 
+#ifndef PIO_GLSL
+struct pio_call;
+struct pio_launch;
+void pio_embed_launch(const struct pio_call *call, struct pio_launch *launch);
+#endif
+
 #endif

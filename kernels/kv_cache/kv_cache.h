@@ -29,6 +29,8 @@
 
 #include "kernels/dialect/args.h"
 
+#define PIO_KV_HEAD_DIM_MAX 512 /* of device rows */
+
 /* KV_APPEND: k [T, kv_heads x head_dim], v the same, both float32 -> row step.cache_rows[t] of the cache. */
 PIO_ARGS(pio_kv_append_args) {
     pio_u64 k, v;       /* float32; rows k_stride and v_stride bytes apart */
@@ -133,6 +135,12 @@ void pio_qk_norm_rope_append_avx512(const void *args, pio_worker *worker);
 /* Whether the rows on KV_BF16, and on latents, those of attention included, serve the call's head size and page. */
 bool pio_kv_match_bf16(const pio_call *call);
 bool pio_latent_match(const pio_call *call);
+
+/* Of device rows; that of attention stands here for it reads the same layouts. */
+bool pio_kv_match_device(const pio_call *call);
+void pio_kv_append_launch(const pio_call *call, pio_launch *launch);
+void pio_qk_norm_rope_append_launch(const pio_call *call, pio_launch *launch);
+void pio_attention_launch(const pio_call *call, pio_launch *launch);
 #endif
 
 #endif

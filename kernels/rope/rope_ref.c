@@ -14,7 +14,7 @@ void pio_rope_table_bind(const pio_call *call, void *args) {
                                                          .table = y->address,
                                                          .live = y->live,
                                                          .rows = y->rows,
-                                                         .half = call->in[0].cols,
+                                                         .half_dim = call->in[0].cols,
                                                          .table_stride = (pio_i32)y->stride,
                                                          .scale = call->attrs.scale};
 }
@@ -24,12 +24,12 @@ void pio_rope_table_ref(const void *args, pio_worker *worker) {
     const pio_i32 rows = a->live ? *PIO_AT(const pio_i32, a->live) : a->rows;
     for (pio_i32 t; (t = pio_worker_take(worker)) < rows;) {
         float *y = ROW(float, a->table, t, a->table_stride);
-        for (pio_i32 i = 0; i < a->half; i++) {
+        for (pio_i32 i = 0; i < a->half_dim; i++) {
             const pio_i32 axis = a->axes ? (pio_i32)PIO_AT(const float, a->axes)[i] : 0;
             const float angle =
                 (float)PIO_AT(const pio_i32, a->positions)[3 * t + axis] * PIO_AT(const float, a->frequencies)[i];
             y[i] = (float)(cos((double)angle) * a->scale);
-            y[a->half + i] = (float)(sin((double)angle) * a->scale);
+            y[a->half_dim + i] = (float)(sin((double)angle) * a->scale);
         }
     }
 }
@@ -43,7 +43,7 @@ void pio_rope_bind(const pio_call *call, void *args) {
                                              .rows = x->rows,
                                              .n_heads = call->attrs.n_heads,
                                              .head_dim = call->attrs.head_dim,
-                                             .half = call->attrs.rope_dim / 2,
+                                             .half_dim = call->attrs.rope_dim / 2,
                                              .x_stride = (pio_i32)x->stride,
                                              .table_stride = (pio_i32)table->stride,
                                              .y_stride = (pio_i32)y->stride,
@@ -53,13 +53,13 @@ void pio_rope_bind(const pio_call *call, void *args) {
 /* One head, through a copy, so that y may be x. */
 static void rotate(const pio_rope_args *a, const float *x, const float *table, float *copy, float *y) {
     memcpy(copy, x, sizeof *x * (size_t)a->head_dim);
-    const pio_i32 half = a->half, interleaved = a->flags & PIO_ROPE_INTERLEAVED;
-    for (pio_i32 i = 0; i < half; i++) {
-        const float first = copy[interleaved ? 2 * i : i], second = copy[interleaved ? 2 * i + 1 : half + i];
-        y[i] = first * table[i] - second * table[half + i];
-        y[half + i] = second * table[i] + first * table[half + i];
+    const pio_i32 half_dim = a->half_dim, interleaved = a->flags & PIO_ROPE_INTERLEAVED;
+    for (pio_i32 i = 0; i < half_dim; i++) {
+        const float first = copy[interleaved ? 2 * i : i], second = copy[interleaved ? 2 * i + 1 : half_dim + i];
+        y[i] = first * table[i] - second * table[half_dim + i];
+        y[half_dim + i] = second * table[i] + first * table[half_dim + i];
     }
-    for (pio_i32 i = 2 * half; i < a->head_dim; i++) y[i] = copy[i];
+    for (pio_i32 i = 2 * half_dim; i < a->head_dim; i++) y[i] = copy[i];
 }
 
 void pio_rope_ref(const void *args, pio_worker *worker) {
