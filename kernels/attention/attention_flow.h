@@ -23,7 +23,8 @@ enum {
     ATT_KEYS = 64,      /* keys of a block, all of one page */
     ATT_BLOCKS = 2,     /* blocks whose weights are found before their values are added, in one pass over the sums */
     ATT_HEAD_DIM_MAX = 256,
-    ATT_COST_OF_KEY = 12, /* what reading a key costs, in virtual rows' arithmetic on it */
+    ATT_COMBINED_ROWS = 4, /* virtual rows whose parts a worker combines at a time */
+    ATT_COST_OF_KEY = 12,  /* what reading a key costs, in virtual rows' arithmetic on it */
     ATT_LEAST_COST =
         256 * (4 + ATT_COST_OF_KEY), /* of a part: 256 keys for a group of 4, for a part's start costs too */
 };
@@ -46,6 +47,7 @@ typedef struct att_ends {
 typedef struct att_block {
     int32_t first_key, n_keys; /* n_keys is even, but for the last block of an item */
     const void *k, *v;         /* of the first key */
+    int32_t stride;            /* elements from key to key, where keys lie in rows */
 } att_block;
 
 typedef struct att_item {
@@ -152,10 +154,10 @@ static inline float att_inverse(float total) {
     return total > 0 ? 1.0f / total : 0;
 }
 
-/* Combines the parts of one item. Scores are logarithms to base 2. */
-static inline void att_combine(const pio_attention_args *a, const att_item *item, int32_t group) {
+/* Combines the parts of some rows of an item, from `first` on. Scores are logarithms to base 2. */
+static inline void att_combine(const pio_attention_args *a, const att_item *item, int32_t group, int32_t first) {
     int32_t n = a->head_dim, rows = item->n_rows;
-    for (int32_t v = 0; v < rows; v++) {
+    for (int32_t v = first; v < PIO_MIN(first + ATT_COMBINED_ROWS, rows); v++) {
         float *y = att_y_row(a, item, group, item->first + v);
         float largest = ATT_LOWEST, total = 0;
         for (int32_t p = 0; p < item->n_parts; p++)
@@ -175,9 +177,11 @@ static inline void att_combine_all(const pio_attention_args *a, pio_worker *work
     att_walk walk = att_walk_begin(a);
     int32_t wanted = pio_worker_take(worker), index = 0;
     while (att_walk_next(&walk)) {
-        if (walk.item.n_parts < 2 || index++ != wanted) continue;
-        att_combine(a, &walk.item, walk.group);
-        wanted = pio_worker_take(worker);
+        for (int32_t first = 0; walk.item.n_parts > 1 && first < walk.item.n_rows; first += ATT_COMBINED_ROWS) {
+            if (index++ != wanted) continue;
+            att_combine(a, &walk.item, walk.group, first);
+            wanted = pio_worker_take(worker);
+        }
     }
 }
 

@@ -74,9 +74,11 @@ _Static_assert(ATT_TILE_ROWS *(ATT_VALUE_DIM_MAX * 4 + ATT_KEY_DIM_MAX * sizeof(
                    PIO_WORKER_SCRATCH_BYTES,
                "an item's memory fits a worker's scratch");
 
-static void att_begin_item(const pio_attention_args *a, const att_item *item, int32_t group, const att_memory *m) {
+/* `packed`: this worker's memory holds the item's queries, from another part of it. */
+static void att_begin_item(const pio_attention_args *a, const att_item *item, int32_t group, const att_memory *m,
+                           bool packed) {
     const float log2_e = 1.44269504f;
-    for (int32_t first = 0; first < item->n_rows; first += ATT_PANEL) {
+    for (int32_t first = 0; first < item->n_rows && !packed; first += ATT_PANEL) {
         att_pack_rows(a, item, group, item->first + first, PIO_MIN(ATT_PANEL, item->n_rows - first), a->scale * log2_e,
                       m->q + (size_t)first * (size_t)ATT_KEY_DIM(a));
     }
@@ -175,13 +177,13 @@ static void att_end_item(const pio_attention_args *a, const att_item *item, int3
 }
 
 static void att_do_item(const pio_attention_args *a, const att_item *item, int32_t group, const att_memory *m,
-                        int32_t part) {
+                        int32_t part, bool packed) {
     int32_t key = part * item->part_keys, end = PIO_MIN(key + item->part_keys, item->n_keys);
     /* A lone panel gains nothing from blocks taken together, but reads a block's V right behind its K. */
     int32_t most_blocks = item->n_rows > ATT_PANEL ? ATT_BLOCKS : 1;
     att_block blocks[ATT_BLOCKS], ahead[ATT_BLOCKS];
     key = att_blocks_at(a, item, key, end, blocks, most_blocks);
-    att_begin_item(a, item, group, m);
+    att_begin_item(a, item, group, m, packed);
     while (blocks[0].n_keys) {
         int32_t n_blocks = most_blocks > 1 && blocks[1].n_keys ? 2 : 1;
         key = att_blocks_at(a, item, key, end, ahead, most_blocks);
@@ -207,9 +209,11 @@ static inline void att_run(const pio_attention_args *a, pio_worker *worker) {
     att_memory memory = att_memory_of(a, worker);
     int32_t wanted = pio_worker_take(worker), index = 0;
     while (att_walk_next(&walk)) {
+        bool packed = false;
         for (int32_t part = 0; part < walk.item.n_parts; part++) {
             if (index++ != wanted) continue;
-            att_do_item(a, &walk.item, walk.group, &memory, part);
+            att_do_item(a, &walk.item, walk.group, &memory, part, packed);
+            packed = true;
             wanted = pio_worker_take(worker);
         }
     }

@@ -78,6 +78,7 @@ size_t pio_linear_heads_tiles_bf16_scratch(const struct pio_call *call);
 
 /* The row by tiles (latent_avx512bf16.c): latents that it can take apart; partial results, and the two dispatches. */
 bool pio_latent_tile_match(const struct pio_call *call);
+bool pio_latent_few_match(const struct pio_call *call); /* the row for few tokens, latent_few_avx512bf16.c */
 size_t pio_latent_tile_scratch(const struct pio_call *call);
 pio_status pio_latent_tile_record(struct pio_recorder *recorder, const struct pio_call *call, pio_error *error);
 #endif

@@ -3,22 +3,11 @@
  * heads, into keys and values as they lie in KV_BF16. */
 #include "kernels/attention/attention_bf16_avx512.h"
 #include "kernels/families.h"
+#include "kernels/latent/latent_view.h"
 
 enum { ATT_KEY_DIM_MAX = 640, ATT_VALUE_DIM_MAX = 512 };
 enum { ATT_OPENED_BYTES = 2 * ATT_KEYS * (ATT_KEY_DIM_MAX + ATT_BLOCKS * ATT_VALUE_DIM_MAX) };
 
-typedef struct latent_view {
-    pio_attention_args a;
-    const pio_latent_attention_args *latent;
-} latent_view;
-
-static const pio_latent_attention_args *latent_of(const pio_attention_args *a) {
-    return ((const latent_view *)(const void *)a)->latent;
-}
-
-static int32_t key_dim_of(const pio_attention_args *a) {
-    return a->head_dim + latent_of(a)->rope_dim;
-}
 #define ATT_KEY_DIM(a) key_dim_of(a)
 
 /* The columns against the latent, then those against the rotated key. */
@@ -27,25 +16,11 @@ static void att_pack_rows(const pio_attention_args *a, const att_item *item, int
     const pio_latent_attention_args *latent = latent_of(a);
     const float *rows[ATT_PANEL], *rope[ATT_PANEL];
     for (int32_t v = 0; v < n_rows; v++) {
-        const pio_u64 t = (pio_u64)(item->sequence->first_row + (first + v) / group);
         rows[v] = att_q_row(a, item, group, first + v);
-        rope[v] =
-            PIO_AT(const float, latent->q + t * (pio_u64)latent->q_stride) + (first + v) % group * latent->head_cols;
+        rope[v] = latent_rope_row(latent, item, group, first + v);
     }
     att_pack(rows, n_rows, a->head_dim, factor, panel);
     att_pack(rope, n_rows, latent->rope_dim, factor, panel + a->head_dim * ATT_PANEL);
-}
-
-static int32_t stride_of(const pio_attention_args *a) {
-    return pio_latent_stride(PIO_LAYOUT_LATENT_BF16, a->head_dim, latent_of(a)->rope_dim);
-}
-
-static inline void att_place(const pio_attention_args *a, int32_t head, int32_t page, int32_t offset,
-                             att_block *block) {
-    (void)head;
-    block->k = PIO_AT(const att_kv, a->cache) +
-               ((size_t)page * (size_t)a->page_tokens + (size_t)offset) * (size_t)stride_of(a);
-    block->v = NULL;
 }
 
 /* 16 keys x 16 pairs of columns, `stride` columns from key to key, to 16 pairs x 16 keys, ATT_KEYS keys a pair. */
@@ -133,24 +108,6 @@ pio_status pio_latent_tile_record(pio_recorder *recorder, const pio_call *call, 
 }
 
 void pio_latent_attention_avx512bf16(const void *args, pio_worker *worker) {
-    const pio_latent_attention_args *a = args;
-    const latent_view view = {.a = {.q = a->q_latent,
-                                    .y = a->y,
-                                    .cache = a->cache,
-                                    .counts = a->counts,
-                                    .sequences = a->sequences,
-                                    .pages = a->pages,
-                                    .scratch = a->scratch,
-                                    .rows = a->rows,
-                                    .q_stride = a->q_latent_stride,
-                                    .y_stride = a->y_stride,
-                                    .n_heads = a->n_heads,
-                                    .n_kv_heads = 1,
-                                    .head_dim = a->head_dim,
-                                    .page_tokens = a->page_tokens,
-                                    .n_parts = a->n_parts,
-                                    .phase = a->phase,
-                                    .scale = a->scale},
-                              .latent = a};
+    const latent_view view = latent_view_of(args);
     att_run(&view.a, worker);
 }

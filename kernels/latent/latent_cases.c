@@ -50,6 +50,8 @@ static const latent_case cases[] = {
     {"odd sizes, pages of 128", {{100, 29}, {0, 3}}, 2, 0, 3, 50, 18, 7, 128, PIO_ROPE_INTERLEAVED, 1},
     {"a long context, cut", {{1500, 1}}, 1, 0, 12, 96, 32, 40, 64, PIO_ROPE_INTERLEAVED, 1},
     {"large scores", {{200, 9}, {0, 40}}, 2, 15, 6, 64, 16, 16, 64, 0, 12},
+    {"few, large scores", {{200, 3}, {70, 2}}, 2, 1, 14, 64, 32, 16, 64, 0, 12},
+    {"few, heads that fill no four", {{129, 2}, {0, 1}}, 2, 0, 7, 96, 32, 8, 64, PIO_ROPE_INTERLEAVED, 1},
 };
 
 /* The step and the attributes of case `index`; NULL after the last. */
