@@ -61,26 +61,52 @@ void pio_bench_result_free(pio_bench_result *result) {
 
 /* ---- the cache ---- */
 
+enum { WRITE_BYTES = 64 << 10 };
+
+static pio_status write_pages(const pio_model *model, pio_addr to, const char *from, uint64_t bytes, pio_error *error) {
+    pio_status status = PIO_OK;
+    for (uint64_t done = 0; done < bytes && !status; done += WRITE_BYTES)
+        status =
+            pio_queue_write(model->queue, to + done, from + done, PIO_MIN(bytes - done, (uint64_t)WRITE_BYTES), error);
+    return status;
+}
+
+/* Copies the first pages into all others, on the device. */
+static pio_status spread_pages(const pio_model *model, pio_addr first, uint64_t page_bytes, pio_error *error) {
+    pio_list *list = NULL;
+    uint64_t number;
+    pio_status status = pio_list_create(model->chosen.device, false, &list, error);
+    for (int32_t page = FILL_PAGES; page < model->n_pages && !status; page++)
+        status = pio_list_copy(list, first + page_bytes * (uint64_t)page,
+                               first + page_bytes * (uint64_t)(page % FILL_PAGES), page_bytes, error);
+    if (!status) status = pio_list_end(list, error);
+    if (!status) status = pio_queue_submit(model->queue, &list, 1, &number, error);
+    if (!status) status = pio_queue_wait(model->queue, number, UINT64_MAX, error);
+    pio_list_destroy(list);
+    return status;
+}
+
 /* Fills one layer's pages with random keys and values: a few pages row by row, the others as copies of them. */
 static pio_status fill_cache(const pio_model *model, int32_t index, pio_error *error) {
     const pio_cache *cache = &model->spec.caches[index];
     const pio_kv_geometry geometry = pio_model_cache_geometry(model, index);
     const int32_t n = cache->n_kv_heads * cache->head_dim, n_floats = pio_kv_row_floats(&geometry);
+    const int32_t n_pages = PIO_MIN(FILL_PAGES, model->n_pages);
     const uint64_t page_bytes = pio_kv_bytes(cache->layout, &geometry, 2) - pio_kv_bytes(cache->layout, &geometry, 1);
-    void *host;
-    pio_status status = pio_buffer_map(model->caches[index], &host, error);
-    float *kv = status ? NULL : malloc(sizeof *kv * (size_t)n_floats);
-    if (!kv) return status ? status : pio_fail_memory(error, "random keys", sizeof *kv * (size_t)n_floats);
+    char *pages = calloc(1, (size_t)pio_kv_bytes(cache->layout, &geometry, n_pages));
+    float *kv = malloc(sizeof *kv * (size_t)n_floats);
+    pio_status status = pages && kv ? PIO_OK : pio_fail_memory(error, "random keys", sizeof *kv * (size_t)n_floats);
     uint64_t random = (uint64_t)index;
-    for (int32_t row = 0; row < PIO_MIN(FILL_PAGES, model->n_pages) * model->spec.page_tokens; row++) {
+    for (int32_t row = 0; row < n_pages * model->spec.page_tokens && !status; row++) {
         for (int32_t i = 0; i < n_floats; i++) kv[i] = (float)next_random(&random) / (float)(1u << 30) - 1.0f;
-        pio_kv_write_row(cache->layout, &geometry, host, row, kv, kv + n);
+        pio_kv_write_row(cache->layout, &geometry, pages, row, kv, kv + n);
     }
-    for (int32_t page = FILL_PAGES; page < model->n_pages; page++)
-        memcpy((char *)host + page_bytes * (uint64_t)page, (char *)host + page_bytes * (uint64_t)(page % FILL_PAGES),
-               page_bytes);
+    const pio_addr first = status ? 0 : model->caches[index]->address;
+    if (!status) status = write_pages(model, first, pages, page_bytes * (uint64_t)n_pages, error);
+    if (!status) status = spread_pages(model, first, page_bytes, error);
+    free(pages);
     free(kv);
-    return PIO_OK;
+    return status;
 }
 
 /* ---- one run ---- */

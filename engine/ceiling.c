@@ -37,6 +37,10 @@ static pio_encoding encoding_of(const pio_model *model, pio_dtype weights) {
 
 static pio_status record_row(pio_probe *probe, const pio_row *row, const pio_call *call, pio_list **list,
                              pio_error *error) {
+    if (!row)
+        return pio_fail(error, PIO_UNSUPPORTED,
+                        "the %s backend has no kernel for %s, and bench no ceiling: use another",
+                        pio_backend_name(probe->model->selector.backend), pio_op_get(call->op)->name);
     pio_status status = pio_list_create(probe->model->chosen.device, true, list, error);
     if (!status) status = pio_kernels_record(probe->model->kernels, *list, row, call, error);
     return status ? status : pio_list_end(*list, error);
