@@ -30,6 +30,9 @@
 #include "kernels/dialect/args.h"
 
 #define PIO_KV_HEAD_DIM_MAX 512 /* of device rows */
+#define PIO_LATENT_BLOCK    32
+#define PIO_LATENT_DIM_MAX  1024
+#define PIO_LATENT_ROPE_MAX 256
 
 /* KV_APPEND: k [T, kv_heads x head_dim], v the same, both float32 -> row step.cache_rows[t] of the cache. */
 PIO_ARGS(pio_kv_append_args) {
@@ -72,9 +75,6 @@ enum {
     PIO_KV_PAGE_TOKENS = 64, /* tokens a page, unless a model says otherwise; always a multiple of PIO_KV_PAGE_STEP */
     PIO_KV_PAGE_STEP = 64,
     PIO_KV_BF16_HEAD_DIM_MAX = 256,
-    PIO_LATENT_BLOCK = 32,
-    PIO_LATENT_DIM_MAX = 1024,
-    PIO_LATENT_ROPE_MAX = 256,
 };
 
 /* What a model fixes about its cache. For KV_BF16 head_dim is a multiple of 16, page_tokens a multiple of

@@ -76,6 +76,11 @@ bool pio_linear_heads_match_pairs(const struct pio_call *call); /* many rows, he
 size_t pio_linear_heads_tiles_scratch(const struct pio_call *call);
 size_t pio_linear_heads_tiles_bf16_scratch(const struct pio_call *call);
 
+struct pio_launch;
+void pio_linear_heads_launch(const struct pio_call *call, struct pio_launch *launch);
+void pio_latent_append_launch(const struct pio_call *call, struct pio_launch *launch);
+void pio_latent_attention_launch(const struct pio_call *call, struct pio_launch *launch);
+
 /* The row by tiles (latent_avx512bf16.c): latents that it can take apart; partial results, and the two dispatches. */
 bool pio_latent_tile_match(const struct pio_call *call);
 bool pio_latent_few_match(const struct pio_call *call); /* the row for few tokens, latent_few_avx512bf16.c */

@@ -24,7 +24,9 @@
 
 #include "kernels/dialect/args.h"
 
-#define PIO_LINEAR_GROUP_ROWS 4 /* rows of w of a workgroup of a device; even */
+/* Of a workgroup of a device, at most: rows of w (even), and tokens. */
+#define PIO_LINEAR_GROUP_ROWS   4
+#define PIO_LINEAR_GROUP_TOKENS 8
 
 PIO_ARGS(pio_linear_args) {
     pio_u64 x;               /* [rows, cols] */
@@ -90,7 +92,6 @@ size_t pio_linear_tiles_bf16_scratch(const struct pio_call *call);
 size_t pio_linear_tiles_f32_scratch(const struct pio_call *call);
 struct pio_launch;
 void pio_linear_launch(const struct pio_call *call, struct pio_launch *launch);
-void pio_linear_swiglu_launch(const struct pio_call *call, struct pio_launch *launch);
 pio_status pio_linear_tiles_record(struct pio_recorder *recorder, const struct pio_call *call, pio_error *error);
 #endif
 

@@ -30,6 +30,22 @@ PIO_ARGS(pio_route_args) {
     pio_f32 scale, eps;
 };
 
+#define PIO_ROUTE_EXPERTS_MAX 512 /* of device rows */
+
+/* Of device rows (experts.comp): which op; phases; at most so many tiles of pairs; and where products begin in scratch,
+ * behind the tiles and the order of the pairs. */
+#define PIO_EXPERTS_OP_LINEAR     0
+#define PIO_EXPERTS_OP_SWIGLU     1
+#define PIO_EXPERTS_OP_DOWN       2
+#define PIO_EXPERTS_DEVICE_FEW    0
+#define PIO_EXPERTS_DEVICE_SORT   1
+#define PIO_EXPERTS_DEVICE_SORTED 2
+#define PIO_EXPERTS_DEVICE_REDUCE 3
+#define PIO_EXPERTS_TILES(n_pairs, n_experts)                                                                          \
+    ((n_pairs) / 8 + ((n_pairs) < (n_experts) ? (n_pairs) : (n_experts))) /* 8: PIO_LINEAR_GROUP_TOKENS */
+#define PIO_EXPERTS_PRODUCTS_AT(n_pairs, n_experts)                                                                    \
+    (16 * (1 + PIO_EXPERTS_TILES(n_pairs, n_experts) + ((n_pairs) + 3) / 4))
+
 /* The products of experts. A pair is a live token t and one of its choices; pairs stand in the order of their experts,
  * those of one expert in the order of their tokens.
  *
@@ -93,6 +109,11 @@ size_t pio_experts_tiles_bf16_scratch(const struct pio_call *call);
 size_t pio_experts_tiles_f32_scratch(const struct pio_call *call);
 pio_status pio_experts_tiles_record(struct pio_recorder *recorder, const struct pio_call *call, pio_error *error);
 pio_status pio_experts_few_record(struct pio_recorder *recorder, const struct pio_call *call, pio_error *error);
+
+bool pio_route_match_device(const struct pio_call *call);
+bool pio_experts_match_device(const struct pio_call *call);
+size_t pio_experts_device_scratch(const struct pio_call *call);
+pio_status pio_experts_device_record(struct pio_recorder *recorder, const struct pio_call *call, pio_error *error);
 
 /* Experts enough in the groups that are chosen, and scores that fit the worker's scratch. */
 bool pio_route_match(const struct pio_call *call);

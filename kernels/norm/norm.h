@@ -43,6 +43,7 @@ bool pio_layernorm_match(const struct pio_call *call);
 
 struct pio_launch;
 void pio_rmsnorm_launch(const struct pio_call *call, struct pio_launch *launch);
+void pio_layernorm_launch(const struct pio_call *call, struct pio_launch *launch);
 #endif
 
 #endif

@@ -22,13 +22,19 @@ PIO_ARGS(pio_probe_ops_args) {
     pio_i32 reserved;
 };
 
+#define PIO_PROBE_PIECE 1024 /* bytes */
+
 #ifndef PIO_GLSL
 #include "hal/worker.h"
 
-enum { PIO_PROBE_PIECE = 1024, PIO_PROBE_WORKERS = 1024 };
+enum { PIO_PROBE_WORKERS = 1024 };
 
 /* The bytes [from, to) that a worker reads. */
 void pio_probe_share(const pio_probe_read_args *args, const pio_worker *worker, pio_u64 *from, pio_u64 *to);
+
+struct pio_call;
+struct pio_launch;
+void pio_probe_launch(const struct pio_call *call, struct pio_launch *launch);
 #endif
 
 #endif

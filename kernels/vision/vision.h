@@ -36,6 +36,9 @@ struct pio_call;
 
 /* A row of the table fits the worker's scratch. */
 bool pio_add_positions_match(const struct pio_call *call);
+
+struct pio_launch;
+void pio_add_positions_launch(const struct pio_call *call, struct pio_launch *launch);
 #endif
 
 #endif
