@@ -109,14 +109,34 @@ static void say_why_not(const vulkan_instance *instance, const properties *p, vu
         snprintf(out->why_not, sizeof out->why_not, "it lacks sums over subgroups of 4 threads or more");
 }
 
-static void fill_caps(const properties *p, vulkan_physical *out) {
+/* Multiprocessors, where a vendor's extension tells; else a guess, which sizes probes and splits only. */
+static int count_processors(const vulkan_instance *instance, const properties *p, VkPhysicalDevice device) {
+    enum { GUESS = 32 };
+    VkPhysicalDeviceShaderSMBuiltinsPropertiesNV nv = {
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_SM_BUILTINS_PROPERTIES_NV};
+    VkPhysicalDeviceShaderCorePropertiesAMD amd = {.sType =
+                                                       VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_CORE_PROPERTIES_AMD};
+    VkPhysicalDeviceProperties2 asked = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2};
+    if (p->base.properties.deviceType == VK_PHYSICAL_DEVICE_TYPE_CPU) return pio_threads_default();
+    if (has_extension(instance, device, VK_NV_SHADER_SM_BUILTINS_EXTENSION_NAME)) {
+        asked.pNext = &nv;
+        instance->GetPhysicalDeviceProperties2(device, &asked);
+        return PIO_MAX(1, (int)nv.shaderSMCount);
+    }
+    if (!has_extension(instance, device, VK_AMD_SHADER_CORE_PROPERTIES_EXTENSION_NAME)) return GUESS;
+    asked.pNext = &amd;
+    instance->GetPhysicalDeviceProperties2(device, &asked);
+    return PIO_MAX(1, (int)(amd.shaderEngineCount * amd.shaderArraysPerEngineCount * amd.computeUnitsPerShaderArray));
+}
+
+static void fill_caps(const vulkan_instance *instance, const properties *p, vulkan_physical *out) {
     static const char *const types[] = {"other", "integrated", "discrete", "virtual", "software"};
     const VkPhysicalDeviceProperties *base = &p->base.properties;
     pio_device_caps *caps = &out->caps;
     *caps = (pio_device_caps){.backend = PIO_BACKEND_VULKAN, .computes = true, .asynchronous = true};
     const bool software = base->deviceType == VK_PHYSICAL_DEVICE_TYPE_CPU;
     caps->host_visible = software || base->deviceType == VK_PHYSICAL_DEVICE_TYPE_INTEGRATED_GPU;
-    caps->n_workers = software ? pio_threads_default() : 32;
+    caps->n_workers = count_processors(instance, p, out->handle);
     caps->subgroup_size = (int)p->v11.subgroupSize;
     caps->max_buffer_bytes = p->v11.maxMemoryAllocationSize;
     caps->buffer_alignment = VULKAN_ALIGNMENT;
@@ -132,7 +152,7 @@ void vulkan_describe(const vulkan_instance *instance, VkPhysicalDevice device, v
     memset(out, 0, sizeof *out);
     out->handle = device;
     get_properties(instance, device, &p);
-    fill_caps(&p, out);
+    fill_caps(instance, &p, out);
     instance->GetPhysicalDeviceMemoryProperties2(device, &memory);
     out->memory = memory.memoryProperties;
     out->timestamp_ns = p.base.properties.limits.timestampPeriod;
