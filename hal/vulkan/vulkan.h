@@ -89,10 +89,11 @@ typedef struct vulkan_physical {
     pio_device_caps caps;
     char why_not[256]; /* "": it can be used */
     bool has_memory_budget;
-    uint32_t compute_family, transfer_family; /* the same where there is no queue for transfers alone */
-    uint32_t timestamp_bits;                  /* of the compute family */
-    float timestamp_ns;                       /* a tick */
-    uint64_t coherent_bytes;                  /* nonCoherentAtomSize */
+    uint32_t family;         /* of queues: the first that computes, for any list runs on any queue */
+    uint32_t n_queues;       /* of it that are used: 2, transfers having their own, or 1 */
+    uint32_t timestamp_bits; /* of its timestamps */
+    float timestamp_ns;      /* a tick */
+    uint64_t coherent_bytes; /* nonCoherentAtomSize */
     uint32_t max_groups[3];
     VkPhysicalDeviceMemoryProperties memory;
 } vulkan_physical;

@@ -138,7 +138,7 @@ static pio_status make_missing(const vulkan_list *list, pio_error *error) {
 static VkResult record(vulkan_list *list) {
     const vulkan_device *device = (vulkan_device *)list->base.device;
     const VkCommandPoolCreateInfo pool = {.sType = VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO,
-                                          .queueFamilyIndex = device->physical.compute_family};
+                                          .queueFamilyIndex = device->physical.family};
     VkResult result = device->vk.CreateCommandPool(device->handle, &pool, NULL, &list->pool);
     if (result) return result;
     const VkCommandBufferAllocateInfo allocation = {.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO,

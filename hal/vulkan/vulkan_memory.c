@@ -103,16 +103,12 @@ const vulkan_block *vulkan_find_block(const vulkan_device *device, pio_addr addr
 }
 
 static VkResult bind_block(vulkan_device *device, vulkan_block *block, uint32_t usage) {
-    const uint32_t families[2] = {device->physical.compute_family, device->physical.transfer_family};
-    const bool shared = families[0] != families[1];
     const VkBufferCreateInfo info = {.sType = VK_STRUCTURE_TYPE_BUFFER_CREATE_INFO,
                                      .size = block->bytes,
                                      .usage = VK_BUFFER_USAGE_STORAGE_BUFFER_BIT | VK_BUFFER_USAGE_TRANSFER_SRC_BIT |
                                               VK_BUFFER_USAGE_TRANSFER_DST_BIT |
                                               VK_BUFFER_USAGE_SHADER_DEVICE_ADDRESS_BIT,
-                                     .sharingMode = shared ? VK_SHARING_MODE_CONCURRENT : VK_SHARING_MODE_EXCLUSIVE,
-                                     .queueFamilyIndexCount = shared ? 2 : 0,
-                                     .pQueueFamilyIndices = families};
+                                     .sharingMode = VK_SHARING_MODE_EXCLUSIVE};
     VkResult result = device->vk.CreateBuffer(device->handle, &info, NULL, &block->buffer);
     if (result) return result;
     VkMemoryRequirements needs;

@@ -67,23 +67,16 @@ static bool has_extension(const vulkan_instance *instance, VkPhysicalDevice devi
     return false;
 }
 
-/* The first family that computes; and one for transfers that does not, else the same. */
-static bool find_families(const vulkan_instance *instance, vulkan_physical *out) {
+static bool find_family(const vulkan_instance *instance, vulkan_physical *out) {
     VkQueueFamilyProperties families[32];
-    uint32_t n = PIO_COUNT(families), none = UINT32_MAX;
+    uint32_t n = PIO_COUNT(families), i = 0;
     instance->GetPhysicalDeviceQueueFamilyProperties(out->handle, &n, families);
-    out->compute_family = out->transfer_family = none;
-    for (uint32_t i = 0; i < n; i++) {
-        const bool computes = families[i].queueFlags & VK_QUEUE_COMPUTE_BIT;
-        if (computes && out->compute_family == none) {
-            out->compute_family = i;
-            out->timestamp_bits = families[i].timestampValidBits;
-        }
-        if (!computes && families[i].queueFlags & VK_QUEUE_TRANSFER_BIT && out->transfer_family == none)
-            out->transfer_family = i;
-    }
-    if (out->transfer_family == none) out->transfer_family = out->compute_family;
-    return out->compute_family != none;
+    while (i < n && !(families[i].queueFlags & VK_QUEUE_COMPUTE_BIT)) i++;
+    if (i == n) return false;
+    out->family = i;
+    out->n_queues = PIO_MIN(families[i].queueCount, 2u);
+    out->timestamp_bits = families[i].timestampValidBits;
+    return true;
 }
 
 static void say_why_not(const vulkan_instance *instance, const properties *p, vulkan_physical *out) {
@@ -160,27 +153,24 @@ void vulkan_describe(const vulkan_instance *instance, VkPhysicalDevice device, v
     memcpy(out->max_groups, p.base.properties.limits.maxComputeWorkGroupCount, sizeof out->max_groups);
     out->has_memory_budget = has_extension(instance, device, VK_EXT_MEMORY_BUDGET_EXTENSION_NAME);
     say_why_not(instance, &p, out);
-    if (!out->why_not[0] && !find_families(instance, out))
+    if (!out->why_not[0] && !find_family(instance, out))
         snprintf(out->why_not, sizeof out->why_not, "it has no queue that computes");
 }
 
 VkResult vulkan_create_logical(const vulkan_instance *instance, const vulkan_physical *physical, VkDevice *out) {
-    const float priority = 1;
+    const float priorities[2] = {1, 1};
     features f;
     chain(&f);
     for (size_t i = 0; i < PIO_COUNT(required); i++) *feature_at(&f, i) = VK_TRUE;
-    VkDeviceQueueCreateInfo queues[2] = {0};
-    const uint32_t families[2] = {physical->compute_family, physical->transfer_family};
-    for (int i = 0; i < 2; i++)
-        queues[i] = (VkDeviceQueueCreateInfo){.sType = VK_STRUCTURE_TYPE_DEVICE_QUEUE_CREATE_INFO,
-                                              .queueFamilyIndex = families[i],
-                                              .queueCount = 1,
-                                              .pQueuePriorities = &priority};
+    const VkDeviceQueueCreateInfo queues = {.sType = VK_STRUCTURE_TYPE_DEVICE_QUEUE_CREATE_INFO,
+                                            .queueFamilyIndex = physical->family,
+                                            .queueCount = physical->n_queues,
+                                            .pQueuePriorities = priorities};
     const char *budget = VK_EXT_MEMORY_BUDGET_EXTENSION_NAME;
     const VkDeviceCreateInfo info = {.sType = VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO,
                                      .pNext = &f.base,
-                                     .queueCreateInfoCount = families[0] == families[1] ? 1 : 2,
-                                     .pQueueCreateInfos = queues,
+                                     .queueCreateInfoCount = 1,
+                                     .pQueueCreateInfos = &queues,
                                      .enabledExtensionCount = physical->has_memory_budget,
                                      .ppEnabledExtensionNames = &budget};
     return instance->CreateDevice(physical->handle, &info, NULL, out);

@@ -45,18 +45,18 @@ static VkResult record_behind(const vulkan_queue *queue, int slot) {
 
 static VkResult open_queue(vulkan_queue *queue, pio_queue_kind kind) {
     const vulkan_device *device = device_of(queue);
-    const uint32_t family =
-        kind == PIO_QUEUE_TRANSFER ? device->physical.transfer_family : device->physical.compute_family;
+    const uint32_t family = device->physical.family,
+                   index = kind == PIO_QUEUE_TRANSFER ? device->physical.n_queues - 1 : 0;
     const VkSemaphoreTypeCreateInfo timeline = {.sType = VK_STRUCTURE_TYPE_SEMAPHORE_TYPE_CREATE_INFO,
                                                 .semaphoreType = VK_SEMAPHORE_TYPE_TIMELINE};
     const VkSemaphoreCreateInfo semaphore = {.sType = VK_STRUCTURE_TYPE_SEMAPHORE_CREATE_INFO, .pNext = &timeline};
     const VkQueryPoolCreateInfo queries = {.sType = VK_STRUCTURE_TYPE_QUERY_POOL_CREATE_INFO,
                                            .queryType = VK_QUERY_TYPE_TIMESTAMP,
                                            .queryCount = 2 * VULKAN_SLOTS};
-    device->vk.GetDeviceQueue(device->handle, family, 0, &queue->handle);
+    device->vk.GetDeviceQueue(device->handle, family, index, &queue->handle);
     VkResult result = allocate_buffers(queue, family);
     if (!result) result = device->vk.CreateSemaphore(device->handle, &semaphore, NULL, &queue->semaphore);
-    if (!result && device->physical.timestamp_bits && family == device->physical.compute_family)
+    if (!result && device->physical.timestamp_bits)
         result = device->vk.CreateQueryPool(device->handle, &queries, NULL, &queue->timestamps);
     for (int i = 0; i < VULKAN_SLOTS && !result; i++) result = record_behind(queue, i);
     return result;
