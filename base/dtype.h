@@ -42,6 +42,17 @@ static inline uint16_t pio_f32_to_bf16(float x) {
     return (uint16_t)((bits + 0x7fffu + (bits >> 16 & 1u)) >> 16);
 }
 
+/* The power of two by which float16 codes of a row are multiplied, for the row's largest magnitude: it puts that into
+ * [2^14, 2^15) (magnitudes below 2^-112 stay lower). */
+static inline float pio_f16_row_scale(float largest) {
+    uint32_t bits;
+    memcpy(&bits, &largest, sizeof bits);
+    const uint32_t exponent = bits >> 23 & 255;
+    bits = (exponent > 15 ? exponent - 14 : 1) << 23;
+    memcpy(&largest, &bits, sizeof largest);
+    return largest;
+}
+
 float pio_f16_to_f32(uint16_t x);
 uint16_t pio_f32_to_f16(float x);
 

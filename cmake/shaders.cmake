@@ -11,12 +11,35 @@ elseif(PIO_VULKAN STREQUAL "ON")
     message(FATAL_ERROR "PIO_VULKAN=ON needs vulkan/vulkan.h, glslc and spirv-val: install libvulkan-dev, glslc and spirv-tools")
 endif()
 
-# Adds shaders to a target.
+# Cooperative matrices: Khronos's extension where glslc and the headers know it, NVIDIA's else.
+set(PIO_MATRIX_KHR 0)
+if(PIO_HAS_VULKAN)
+    file(WRITE ${CMAKE_BINARY_DIR}/shaders/matrix_khr.comp
+         "#version 460\n#extension GL_KHR_cooperative_matrix : require\nvoid main() {}\n")
+    execute_process(COMMAND ${PIO_GLSLC} --target-env=vulkan1.2 ${CMAKE_BINARY_DIR}/shaders/matrix_khr.comp -o /dev/null
+                    RESULT_VARIABLE PIO_NO_MATRIX_KHR OUTPUT_QUIET ERROR_QUIET)
+    file(STRINGS ${PIO_VULKAN_HEADERS}/vulkan/vulkan_core.h PIO_HEADERS_MATRIX_KHR REGEX "define VK_KHR_cooperative_matrix ")
+    if(NOT PIO_NO_MATRIX_KHR AND PIO_HEADERS_MATRIX_KHR)
+        set(PIO_MATRIX_KHR 1)
+    endif()
+endif()
+
+# Adds shaders to a target. Those named *_matrix.comp are compiled once more, as <name>_emulated: the same kernel over
+# matrices kept as plain numbers (kernels/dialect/matrix.glsl), so that it can be tried on devices that have none.
 function(pio_add_shaders target)
     foreach(source ${ARGN})
         get_filename_component(name ${source} NAME_WE)
-        set(base ${CMAKE_BINARY_DIR}/shaders/${name})
-        file(CONFIGURE OUTPUT ${base}.c CONTENT
+        pio_add_shader(${target} ${source} ${name} -DPIO_MATRIX_KHR=${PIO_MATRIX_KHR})
+        if(name MATCHES "_matrix$")
+            pio_add_shader(${target} ${source} ${name}_emulated -DPIO_MATRIX_EMULATED)
+        endif()
+    endforeach()
+    target_include_directories(${target} PRIVATE ${CMAKE_BINARY_DIR})
+endfunction()
+
+function(pio_add_shader target source name)
+    set(base ${CMAKE_BINARY_DIR}/shaders/${name})
+    file(CONFIGURE OUTPUT ${base}.c CONTENT
 "#include \"hal/hal.h\"
 static const uint32_t words[] =
 #include \"shaders/${name}.inc\"
@@ -24,15 +47,13 @@ static const uint32_t words[] =
 extern const pio_code pio_spv_${name};
 const pio_code pio_spv_${name} = {words, sizeof words};
 ")
-        set(compile ${PIO_GLSLC} --target-env=vulkan1.2 -O -Werror -DPIO_GLSL -I${CMAKE_SOURCE_DIR} ${source})
-        add_custom_command(
-            OUTPUT ${base}.inc ${base}.spv
-            COMMAND ${compile} -o ${base}.spv -MD -MF ${base}.d -MT ${base}.inc
-            COMMAND ${PIO_SPIRV_VAL} --target-env vulkan1.2 --scalar-block-layout ${base}.spv
-            COMMAND ${compile} -mfmt=c -o ${base}.inc
-            DEPENDS ${source} DEPFILE ${base}.d VERBATIM)
-        target_sources(${target} PRIVATE ${base}.c)
-        set_source_files_properties(${base}.c PROPERTIES OBJECT_DEPENDS ${base}.inc)
-    endforeach()
-    target_include_directories(${target} PRIVATE ${CMAKE_BINARY_DIR})
+    set(compile ${PIO_GLSLC} --target-env=vulkan1.2 -O -Werror -DPIO_GLSL ${ARGN} -I${CMAKE_SOURCE_DIR} ${source})
+    add_custom_command(
+        OUTPUT ${base}.inc ${base}.spv
+        COMMAND ${compile} -o ${base}.spv -MD -MF ${base}.d -MT ${base}.inc
+        COMMAND ${PIO_SPIRV_VAL} --target-env vulkan1.2 --scalar-block-layout ${base}.spv
+        COMMAND ${compile} -mfmt=c -o ${base}.inc
+        DEPENDS ${source} DEPFILE ${base}.d VERBATIM)
+    target_sources(${target} PRIVATE ${base}.c)
+    set_source_files_properties(${base}.c PROPERTIES OBJECT_DEPENDS ${base}.inc)
 endfunction()

@@ -34,7 +34,7 @@ target_include_directories(pio_objects PUBLIC ${CMAKE_SOURCE_DIR} ${CMAKE_SOURCE
 target_link_libraries(pio_objects PUBLIC PkgConfig::JANSSON PkgConfig::PCRE2 PkgConfig::PNG PkgConfig::JPEG
                       PkgConfig::WEBP Threads::Threads ${CMAKE_DL_LIBS} m)
 
-target_compile_definitions(pio_objects PUBLIC PIO_HAS_VULKAN=${PIO_HAS_VULKAN})
+target_compile_definitions(pio_objects PUBLIC PIO_HAS_VULKAN=${PIO_HAS_VULKAN} PIO_MATRIX_KHR=${PIO_MATRIX_KHR})
 if(PIO_HAS_VULKAN)
     file(GLOB_RECURSE PIO_SHADERS CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/kernels/*.comp)
     pio_add_shaders(pio_objects ${PIO_SHADERS})

@@ -38,10 +38,9 @@ typedef enum pio_feature {
     PIO_CPU_AVX512BF16 = 1 << 2,
     PIO_CPU_AMX = 1 << 3, /* int8 and bf16 tiles, permission granted */
 
-    PIO_VULKAN_BASE = 0,            /* Vulkan 1.2 with buffer device addresses, 64-bit and 8-bit integers, subgroups */
-    PIO_VULKAN_DOT8 = 1 << 0,       /* integer dot products of 4 x 8 bits */
-    PIO_VULKAN_MATRIX_KHR = 1 << 1, /* cooperative matrices: float16 (and bf16 where the device says) */
-    PIO_VULKAN_MATRIX_NV = 1 << 2,
+    PIO_VULKAN_BASE = 0,        /* Vulkan 1.2 with buffer device addresses, 64-bit and 8-bit integers, subgroups */
+    PIO_VULKAN_DOT8 = 1 << 0,   /* integer dot products of 4 x 8 bits, in hardware */
+    PIO_VULKAN_MATRIX = 1 << 1, /* cooperative matrices: float16 16 x 16 x 16, float32 sums, a subgroup each */
 } pio_feature;
 
 typedef struct pio_device_caps {
@@ -91,9 +90,10 @@ typedef struct pio_kernel_desc {
     const char *entry;
     const uint32_t *constants; /* specialisation constants 0, 1, ... */
     int n_constants;
-    uint32_t shared_bytes; /* dynamic shared memory */
-    uint32_t group[3];     /* threads in a group */
-    uint32_t args_bytes;   /* size of its argument struct */
+    uint32_t subgroup_size; /* that it is written for; 0: any */
+    uint32_t shared_bytes;  /* dynamic shared memory */
+    uint32_t group[3];      /* threads in a group */
+    uint32_t args_bytes;    /* size of its argument struct */
 } pio_kernel_desc;
 
 typedef struct pio_module_desc {

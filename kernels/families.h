@@ -39,7 +39,8 @@
 /* Every Vulkan row's shader: kernels/<family>/<shader>.comp. */
 #define PIO_CPU(...)
 #define PIO_CPU_PORTABLE(...)
-#define PIO_VULKAN(op, feature, variant, layout, least, most, rank, match, scratch, record, launch, shader)            \
+#define PIO_VULKAN(op, feature, variant, layout, acts, outs, least, most, rank, match, scratch, record, launch,        \
+                   shader)                                                                                             \
     extern const pio_code pio_spv_##shader;
 #define PIO_VULKAN_PORTABLE PIO_VULKAN
 #include "kernels/rows.def"

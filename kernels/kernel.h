@@ -73,6 +73,7 @@ typedef struct pio_launch {
     uint32_t groups[3];
     uint32_t constants[PIO_LAUNCH_CONSTANTS];
     int n_constants;
+    uint32_t subgroup_size; /* that the kernel is written for; 0: any */
 } pio_launch;
 
 /* What a row's record() hands its dispatches to. */

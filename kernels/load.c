@@ -49,6 +49,7 @@ static pio_status load(pio_kernels *kernels, const pio_row *row, int index, cons
                                   .entry = "main",
                                   .constants = launch->constants,
                                   .n_constants = launch->n_constants,
+                                  .subgroup_size = launch->subgroup_size,
                                   .group = {1, 1, 1},
                                   .args_bytes = (uint32_t)op->args_bytes};
     pio_status status = pio_module_create(

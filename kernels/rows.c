@@ -32,14 +32,15 @@
     CPU(PIO_OP_##op, PIO_CPU_##isa, #isa, #variant, PIO_LAYOUT_##layout, PIO_ENC_##acts, true, __VA_ARGS__)
 
 #if PIO_HAS_VULKAN
-/* Activations are float32. */
-#define VULKAN(op, feature, variant_, layout, portable, least, most, rank, match, scratch, record, launch_, shader)    \
-    ROW(op, layout, PIO_ENC_F32, portable, least, most, rank, match, scratch, record, .backend = PIO_BACKEND_VULKAN,   \
-        .features = feature, .isa = "VULKAN", .variant = variant_, .launch = launch_, .code = {&pio_spv_##shader})
-#define PIO_VULKAN(op, feature, variant, layout, ...)                                                                  \
-    VULKAN(PIO_OP_##op, PIO_VULKAN_##feature, #variant, PIO_LAYOUT_##layout, false, __VA_ARGS__)
-#define PIO_VULKAN_PORTABLE(op, feature, variant, layout, ...)                                                         \
-    VULKAN(PIO_OP_##op, PIO_VULKAN_##feature, #variant, PIO_LAYOUT_##layout, true, __VA_ARGS__)
+#define VULKAN(op, feature, variant_, layout, acts, portable, outs, least, most, rank, match, scratch, record,         \
+               launch_, shader)                                                                                        \
+    ROW(op, layout, acts, portable, least, most, rank, match, scratch, record, .backend = PIO_BACKEND_VULKAN,          \
+        .features = feature, .isa = "VULKAN", .variant = variant_, .out_encodings = outs, .launch = launch_,           \
+        .code = {&pio_spv_##shader})
+#define PIO_VULKAN(op, feature, variant, layout, acts, ...)                                                            \
+    VULKAN(PIO_OP_##op, PIO_VULKAN_##feature, #variant, PIO_LAYOUT_##layout, PIO_ENC_##acts, false, __VA_ARGS__)
+#define PIO_VULKAN_PORTABLE(op, feature, variant, layout, acts, ...)                                                   \
+    VULKAN(PIO_OP_##op, PIO_VULKAN_##feature, #variant, PIO_LAYOUT_##layout, PIO_ENC_##acts, true, __VA_ARGS__)
 #else
 #define PIO_VULKAN(...)
 #define PIO_VULKAN_PORTABLE(...)

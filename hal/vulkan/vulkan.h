@@ -8,6 +8,18 @@
 
 #include "hal/hal.h"
 
+/* Cooperative matrices as this build's shaders use them (kernels/dialect/matrix.glsl): Khronos's names, or NVIDIA's
+ * where glslc knows no others. */
+#if PIO_MATRIX_KHR
+#define MATRIX(name)            name##KHR
+#define VULKAN_MATRIX_EXTENSION VK_KHR_COOPERATIVE_MATRIX_EXTENSION_NAME
+#define VULKAN_MATRIX_RESULT    ResultType
+#else
+#define MATRIX(name)            name##NV
+#define VULKAN_MATRIX_EXTENSION VK_NV_COOPERATIVE_MATRIX_EXTENSION_NAME
+#define VULKAN_MATRIX_RESULT    DType
+#endif
+
 /* The functions that are used, of the instance and of a device. */
 #define VULKAN_INSTANCE_FUNCTIONS(X)                                                                                   \
     X(CreateDevice)                                                                                                    \
@@ -18,7 +30,8 @@
     X(GetPhysicalDeviceFeatures2)                                                                                      \
     X(GetPhysicalDeviceMemoryProperties2)                                                                              \
     X(GetPhysicalDeviceProperties2)                                                                                    \
-    X(GetPhysicalDeviceQueueFamilyProperties)
+    X(GetPhysicalDeviceQueueFamilyProperties)                                                                          \
+    X(MATRIX(GetPhysicalDeviceCooperativeMatrixProperties))
 
 #define VULKAN_DEVICE_FUNCTIONS(X)                                                                                     \
     X(AllocateCommandBuffers)                                                                                          \
@@ -64,7 +77,8 @@
     X(QueueWaitIdle)                                                                                                   \
     X(WaitSemaphores)
 
-#define FIELD(name) PFN_vk##name name;
+#define FIELD_NAMED(name) PFN_vk##name name;
+#define FIELD(name)       FIELD_NAMED(name)
 typedef struct vulkan_instance {
     VkInstance handle;
     VULKAN_INSTANCE_FUNCTIONS(FIELD)
@@ -73,6 +87,7 @@ typedef struct vulkan_functions {
     VULKAN_DEVICE_FUNCTIONS(FIELD)
 } vulkan_functions;
 #undef FIELD
+#undef FIELD_NAMED
 
 /* ---- vulkan_loader.c ---- the library and the instance, opened once and kept as long as the program runs */
 
@@ -87,8 +102,8 @@ const pio_device_messages *vulkan_get_messages(void);
 typedef struct vulkan_physical {
     VkPhysicalDevice handle;
     pio_device_caps caps;
-    char why_not[256]; /* "": it can be used */
-    bool has_memory_budget;
+    char why_not[256];                                                        /* "": it can be used */
+    bool has_memory_budget, has_dot_products, has_size_control, has_matrices; /* extensions */
     uint32_t family;         /* of queues: the first that computes, for any list runs on any queue */
     uint32_t n_queues;       /* of it that are used: 2, transfers having their own, or 1 */
     uint32_t timestamp_bits; /* of its timestamps */
@@ -175,7 +190,8 @@ typedef struct vulkan_kernel {
     const char *entry;
     uint32_t constants[VULKAN_CONSTANTS];
     uint32_t n_constants;
-    VkPipeline pipeline; /* made when a list that uses it ends */
+    uint32_t subgroup_size; /* 0: the usual one */
+    VkPipeline pipeline;    /* made when a list that uses it ends */
 } vulkan_kernel;
 
 typedef struct vulkan_module {

@@ -72,9 +72,11 @@ static void open_instance(PFN_vkGetInstanceProcAddr get, char *why, size_t why_b
                  vulkan_result_name(result));
         return;
     }
-#define LOAD(name) instance.name = (PFN_vk##name)get(handle, "vk" #name);
+#define LOAD_NAMED(name) instance.name = (PFN_vk##name)get(handle, "vk" #name);
+#define LOAD(name)       LOAD_NAMED(name)
     VULKAN_INSTANCE_FUNCTIONS(LOAD)
 #undef LOAD
+#undef LOAD_NAMED
     VkDebugUtilsMessengerEXT kept;
     if (debug && instance.CreateDebugUtilsMessengerEXT)
         instance.CreateDebugUtilsMessengerEXT(handle, &messenger, NULL, &kept);

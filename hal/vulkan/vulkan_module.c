@@ -25,6 +25,8 @@ pio_status vulkan_module_create(pio_device *device, const pio_module_desc *desc,
         to->code = from->code;
         to->entry = from->entry;
         to->n_constants = (uint32_t)from->n_constants;
+        if (from->subgroup_size != (uint32_t)((vulkan_device *)device)->physical.caps.subgroup_size)
+            to->subgroup_size = from->subgroup_size;
         if (from->n_constants) memcpy(to->constants, from->constants, 4 * (size_t)from->n_constants);
     }
     *out = &module->base;
@@ -51,8 +53,12 @@ static VkResult make_pipeline(const vulkan_device *device, vulkan_kernel *kernel
     const VkShaderModuleCreateInfo shader = {.sType = VK_STRUCTURE_TYPE_SHADER_MODULE_CREATE_INFO,
                                              .codeSize = kernel->code->n_bytes,
                                              .pCode = kernel->code->bytes};
+    const VkPipelineShaderStageRequiredSubgroupSizeCreateInfo size = {
+        .sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_REQUIRED_SUBGROUP_SIZE_CREATE_INFO,
+        .requiredSubgroupSize = kernel->subgroup_size};
     VkComputePipelineCreateInfo info = {.sType = VK_STRUCTURE_TYPE_COMPUTE_PIPELINE_CREATE_INFO,
                                         .stage = {.sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_CREATE_INFO,
+                                                  .pNext = kernel->subgroup_size ? &size : NULL,
                                                   .stage = VK_SHADER_STAGE_COMPUTE_BIT,
                                                   .pName = kernel->entry,
                                                   .pSpecializationInfo = &constants},

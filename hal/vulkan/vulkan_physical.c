@@ -11,11 +11,14 @@ int vulkan_list_physical(const vulkan_instance *instance, VkPhysicalDevice *devi
     return instance->EnumeratePhysicalDevices(instance->handle, &n, devices) < 0 ? 0 : (int)n;
 }
 
-/* The features, chained together. Those of `required` are asked of the device and switched on. */
+/* The features, chained together: those that every kernel needs, and those that some rows need (pio_feature). */
 typedef struct features {
     VkPhysicalDeviceFeatures2 base;
     VkPhysicalDeviceVulkan11Features v11;
     VkPhysicalDeviceVulkan12Features v12;
+    VkPhysicalDeviceShaderIntegerDotProductFeatures dot;
+    VkPhysicalDeviceSubgroupSizeControlFeatures sizes;
+    MATRIX(VkPhysicalDeviceCooperativeMatrixFeatures) matrix;
 } features;
 
 static const struct {
@@ -29,17 +32,42 @@ static const struct {
 #undef FEATURE
 };
 
-static VkBool32 *feature_at(features *f, size_t i) {
-    return (VkBool32 *)(void *)((char *)f + required[i].at);
+/* The features behind each bit of pio_feature. */
+static const struct {
+    uint32_t bit;
+    size_t at;
+} optional[] = {
+    {PIO_VULKAN_DOT8, offsetof(features, dot.shaderIntegerDotProduct)},
+    {PIO_VULKAN_MATRIX, offsetof(features, matrix.cooperativeMatrix)},
+    {PIO_VULKAN_MATRIX, offsetof(features, v12.shaderFloat16)},
+    {PIO_VULKAN_MATRIX, offsetof(features, v12.vulkanMemoryModel)},
+    {PIO_VULKAN_MATRIX, offsetof(features, sizes.subgroupSizeControl)},
+};
+
+static VkBool32 *feature_at(features *f, size_t at) {
+    return (VkBool32 *)(void *)((char *)f + at);
 }
 
-static void chain(features *f) {
+static void chain(const vulkan_physical *physical, features *f) {
+    void **last = &f->v12.pNext;
     memset(f, 0, sizeof *f);
     f->base.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2;
     f->v11.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_1_FEATURES;
     f->v12.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES;
     f->base.pNext = &f->v11;
     f->v11.pNext = &f->v12;
+    f->dot.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_INTEGER_DOT_PRODUCT_FEATURES;
+    f->sizes.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_FEATURES;
+    f->matrix.sType = MATRIX(VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_FEATURES_);
+    if (physical->has_dot_products) {
+        *last = &f->dot;
+        last = &f->dot.pNext;
+    }
+    if (physical->has_size_control) {
+        *last = &f->sizes;
+        last = &f->sizes.pNext;
+    }
+    if (physical->has_matrices) *last = &f->matrix;
 }
 
 typedef struct properties {
@@ -79,20 +107,61 @@ static bool find_family(const vulkan_instance *instance, vulkan_physical *out) {
     return true;
 }
 
+/* Whether subgroups can have the size of the teams that multiply matrices. */
+static bool has_team_size(const vulkan_instance *instance, VkPhysicalDevice device) {
+    enum { TEAM = 32 };
+    VkPhysicalDeviceSubgroupSizeControlProperties sizes = {
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_PROPERTIES};
+    VkPhysicalDeviceProperties2 asked = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2, .pNext = &sizes};
+    instance->GetPhysicalDeviceProperties2(device, &asked);
+    return sizes.minSubgroupSize <= TEAM && TEAM <= sizes.maxSubgroupSize &&
+           (sizes.requiredSubgroupSizeStages & VK_SHADER_STAGE_COMPUTE_BIT);
+}
+
+/* Whether the device multiplies matrices of the one shape and the types that shaders use. */
+static bool has_matrix_shape(const vulkan_instance *instance, VkPhysicalDevice device) {
+    MATRIX(VkCooperativeMatrixProperties) found[64];
+    uint32_t n = PIO_COUNT(found);
+    for (size_t i = 0; i < PIO_COUNT(found); i++)
+        found[i] =
+            (MATRIX(VkCooperativeMatrixProperties)){.sType = MATRIX(VK_STRUCTURE_TYPE_COOPERATIVE_MATRIX_PROPERTIES_)};
+    if (instance->MATRIX(GetPhysicalDeviceCooperativeMatrixProperties)(device, &n, found) < 0) return false;
+    for (uint32_t i = 0; i < n; i++)
+        if (found[i].MSize == 16 && found[i].NSize == 16 && found[i].KSize == 16 &&
+            found[i].AType == MATRIX(VK_COMPONENT_TYPE_FLOAT16_) && found[i].BType == found[i].AType &&
+            found[i].CType == MATRIX(VK_COMPONENT_TYPE_FLOAT32_) && found[i].VULKAN_MATRIX_RESULT == found[i].CType &&
+            found[i].scope == MATRIX(VK_SCOPE_SUBGROUP_))
+            return true;
+    return false;
+}
+
+static void fill_features(const vulkan_instance *instance, features *f, vulkan_physical *out) {
+    uint32_t absent = 0, bits = 0;
+    for (size_t i = 0; i < PIO_COUNT(optional); i++) {
+        bits |= optional[i].bit;
+        if (!*feature_at(f, optional[i].at)) absent |= optional[i].bit;
+    }
+    out->caps.features = bits & ~absent;
+    if ((out->caps.features & PIO_VULKAN_MATRIX) &&
+        !(has_team_size(instance, out->handle) && has_matrix_shape(instance, out->handle)))
+        out->caps.features &= ~(uint32_t)PIO_VULKAN_MATRIX;
+}
+
 static void say_why_not(const vulkan_instance *instance, const properties *p, vulkan_physical *out) {
     const uint32_t version = p->base.properties.apiVersion;
     const VkSubgroupFeatureFlags wanted = VK_SUBGROUP_FEATURE_BASIC_BIT | VK_SUBGROUP_FEATURE_ARITHMETIC_BIT;
     features f;
-    chain(&f);
     if (version < VK_API_VERSION_1_2) {
         snprintf(out->why_not, sizeof out->why_not,
                  "its driver has Vulkan %u.%u and 1.2 is needed: install a newer driver", VK_API_VERSION_MAJOR(version),
                  VK_API_VERSION_MINOR(version));
         return;
     }
+    chain(out, &f);
     instance->GetPhysicalDeviceFeatures2(out->handle, &f.base);
+    fill_features(instance, &f, out);
     for (size_t i = 0; i < PIO_COUNT(required); i++) {
-        if (*feature_at(&f, i)) continue;
+        if (*feature_at(&f, required[i].at)) continue;
         snprintf(out->why_not, sizeof out->why_not, "it lacks %s, which every kernel needs: a newer driver may have it",
                  required[i].name);
         return;
@@ -152,6 +221,9 @@ void vulkan_describe(const vulkan_instance *instance, VkPhysicalDevice device, v
     out->coherent_bytes = p.base.properties.limits.nonCoherentAtomSize;
     memcpy(out->max_groups, p.base.properties.limits.maxComputeWorkGroupCount, sizeof out->max_groups);
     out->has_memory_budget = has_extension(instance, device, VK_EXT_MEMORY_BUDGET_EXTENSION_NAME);
+    out->has_dot_products = has_extension(instance, device, VK_KHR_SHADER_INTEGER_DOT_PRODUCT_EXTENSION_NAME);
+    out->has_size_control = has_extension(instance, device, VK_EXT_SUBGROUP_SIZE_CONTROL_EXTENSION_NAME);
+    out->has_matrices = has_extension(instance, device, VULKAN_MATRIX_EXTENSION);
     say_why_not(instance, &p, out);
     if (!out->why_not[0] && !find_family(instance, out))
         snprintf(out->why_not, sizeof out->why_not, "it has no queue that computes");
@@ -159,19 +231,26 @@ void vulkan_describe(const vulkan_instance *instance, VkPhysicalDevice device, v
 
 VkResult vulkan_create_logical(const vulkan_instance *instance, const vulkan_physical *physical, VkDevice *out) {
     const float priorities[2] = {1, 1};
+    const char *extensions[4];
+    uint32_t n = 0;
     features f;
-    chain(&f);
-    for (size_t i = 0; i < PIO_COUNT(required); i++) *feature_at(&f, i) = VK_TRUE;
+    chain(physical, &f);
+    for (size_t i = 0; i < PIO_COUNT(required); i++) *feature_at(&f, required[i].at) = VK_TRUE;
+    for (size_t i = 0; i < PIO_COUNT(optional); i++)
+        *feature_at(&f, optional[i].at) |= (physical->caps.features & optional[i].bit) != 0;
+    if (physical->has_memory_budget) extensions[n++] = VK_EXT_MEMORY_BUDGET_EXTENSION_NAME;
+    if (physical->has_dot_products) extensions[n++] = VK_KHR_SHADER_INTEGER_DOT_PRODUCT_EXTENSION_NAME;
+    if (physical->has_size_control) extensions[n++] = VK_EXT_SUBGROUP_SIZE_CONTROL_EXTENSION_NAME;
+    if (physical->has_matrices) extensions[n++] = VULKAN_MATRIX_EXTENSION;
     const VkDeviceQueueCreateInfo queues = {.sType = VK_STRUCTURE_TYPE_DEVICE_QUEUE_CREATE_INFO,
                                             .queueFamilyIndex = physical->family,
                                             .queueCount = physical->n_queues,
                                             .pQueuePriorities = priorities};
-    const char *budget = VK_EXT_MEMORY_BUDGET_EXTENSION_NAME;
     const VkDeviceCreateInfo info = {.sType = VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO,
                                      .pNext = &f.base,
                                      .queueCreateInfoCount = 1,
                                      .pQueueCreateInfos = &queues,
-                                     .enabledExtensionCount = physical->has_memory_budget,
-                                     .ppEnabledExtensionNames = &budget};
+                                     .enabledExtensionCount = n,
+                                     .ppEnabledExtensionNames = extensions};
     return instance->CreateDevice(physical->handle, &info, NULL, out);
 }

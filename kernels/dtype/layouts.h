@@ -14,6 +14,10 @@
 #undef PIO_LAYOUT
 #undef PIO_CACHE_LAYOUT
 
+/* f16s_rows: bf16 weights for matrix units that know float16 alone. Codes float16 [rows][cols rounded up to 32, zeros];
+ * then, at a multiple of 16 bytes, scales float32 [rows]. value = scale * code; a row's scale is the power of two that
+ * puts its largest magnitude into [2^14, 2^15), so that values down to 2^-28 of it are exact. */
+
 /* q8_x16 and q4_x16: panels of 16 rows, one after the other. A panel holds, each at a multiple of 64 bytes,
  *
  *   scales  bf16 [ceil(cols / 256)][16]

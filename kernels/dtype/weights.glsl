@@ -1,5 +1,5 @@
-/* Weights by 8 columns at a time, from the canonical rows of kernels/dtype/layout.h: planes of codes, of sub-scales (q4)
- * and of scales, each beginning at a multiple of 16 bytes. The layout is specialisation constant 0. */
+/* Weights by 8 columns at a time, from the rows of kernels/dtype/layout.h and layouts.h: planes of codes, of sub-scales
+ * (q4) and of scales, each beginning at a multiple of 16 bytes. The layout is specialisation constant 0. */
 #include "kernels/dtype/weights.h"
 
 layout(constant_id = 0) const uint WEIGHTS = PIO_WEIGHTS_F32;
@@ -21,10 +21,11 @@ matrix matrix_at(uint64_t w, int rows, int cols) {
     m.cols = cols;
     m.code_stride = WEIGHTS == PIO_WEIGHTS_F32    ? 4u * cols
                     : WEIGHTS == PIO_WEIGHTS_BF16 ? 2u * cols
+                    : WEIGHTS == PIO_WEIGHTS_F16S ? 2u * padded
                     : WEIGHTS == PIO_WEIGHTS_Q8   ? padded
                                                   : padded / 2u;
     m.sub_stride = WEIGHTS == PIO_WEIGHTS_Q4 ? padded / 32u : 0u;
-    m.scale_stride = 2u * ((uint(cols) + 255u) / 256u);
+    m.scale_stride = WEIGHTS == PIO_WEIGHTS_F16S ? 4u : 2u * ((uint(cols) + 255u) / 256u);
     m.codes = w;
     m.subs = plane_end(w, rows, m.code_stride);
     m.scales = plane_end(m.subs, rows, m.sub_stride);
@@ -71,6 +72,12 @@ void bf16s8(uint64_t row, int k, int n, out vec4 low, out vec4 high) {
     }
 }
 
+/* Eight float16 of the words. */
+void halves8(uvec4 words, out vec4 low, out vec4 high) {
+    low = vec4(unpackHalf2x16(words.x), unpackHalf2x16(words.y));
+    high = vec4(unpackHalf2x16(words.z), unpackHalf2x16(words.w));
+}
+
 /* Columns k .. k + 7 of a row, k a multiple of 8; those past the last are 0. */
 void weights8(matrix m, int row, int k, out vec4 low, out vec4 high) {
     uint64_t codes = m.codes + uint64_t(row) * m.code_stride;
@@ -78,6 +85,11 @@ void weights8(matrix m, int row, int k, out vec4 low, out vec4 high) {
         floats8(codes, k, m.cols, low, high);
     } else if (WEIGHTS == PIO_WEIGHTS_BF16) {
         bf16s8(codes, k, m.cols, low, high);
+    } else if (WEIGHTS == PIO_WEIGHTS_F16S) {
+        float scale = F32(m.scales).v[row];
+        halves8(U32V4(codes).v[k / 8], low, high);
+        low *= scale;
+        high *= scale;
     } else {
         float scale = bf16_to_f32(U16(m.scales + uint64_t(row) * m.scale_stride).v[k / 256]);
         if (WEIGHTS == PIO_WEIGHTS_Q8) {

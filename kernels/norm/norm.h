@@ -40,6 +40,7 @@ struct pio_call;
 /* Whole groups, and a row that fits the worker's scratch where it is encoded. */
 bool pio_rmsnorm_match(const struct pio_call *call);
 bool pio_layernorm_match(const struct pio_call *call);
+bool pio_rmsnorm_match_device(const struct pio_call *call);
 
 struct pio_launch;
 void pio_rmsnorm_launch(const struct pio_call *call, struct pio_launch *launch);
