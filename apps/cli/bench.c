@@ -6,6 +6,7 @@
 
 #include "apps/cli/cli.h"
 #include "engine/bench.h"
+#include "engine/profile.h"
 
 enum {
     DEFAULT_TOKENS = 512,
@@ -18,6 +19,7 @@ enum {
 /* A result and the ceilings that it counts against: a vision tower computes in 16 bits, whatever the text's weights. */
 typedef struct measured {
     pio_bench_result result;
+    pio_profile profile;
     pio_ceilings *ceilings; /* the largest of the run */
     pio_ceilings around[2]; /* right before and right behind the test */
 } measured;
@@ -26,16 +28,24 @@ static json_t *ceilings_json(const pio_ceilings *c) {
     return json_pack("{s:f, s:f}", "read_bytes_per_s", c->read_bytes_per_s, "ops_per_s", c->ops_per_s);
 }
 
+static json_t *profile_json(const pio_profile *profile) {
+    json_t *lines = json_array();
+    for (int32_t i = 0; i < profile->n_lines; i++)
+        json_array_append_new(lines, json_pack("{s:s, s:i, s:f}", "kernel", profile->lines[i].kernel, "uses",
+                                               profile->lines[i].n, "seconds", profile->lines[i].seconds));
+    return lines;
+}
+
 static json_t *result_json(const measured *m) {
     const pio_bench_test *test = &m->result.test;
     json_t *runs = json_array();
     for (int i = 0; i < test->repeats; i++) json_array_append_new(runs, json_real(m->result.runs_s[i]));
-    return json_pack("{s:s, s:i, s:i, s:i, s:f, s:f, s:f, s:o, s:I, s:I, s:[o, o]}", "test", test->name, "tokens",
+    return json_pack("{s:s, s:i, s:i, s:i, s:f, s:f, s:f, s:o, s:I, s:I, s:[o, o], s:o}", "test", test->name, "tokens",
                      test->tokens, "context", test->context, "batch", test->batch, "tokens_per_s",
                      m->result.tokens_per_s, "ops_per_s", m->ceilings->ops_per_s, "fraction",
                      pio_bench_fraction(&m->result, m->ceilings), "runs_s", runs, "bytes",
                      (json_int_t)m->result.cost.bytes, "ops", (json_int_t)m->result.cost.ops, "ceilings",
-                     ceilings_json(&m->around[0]), ceilings_json(&m->around[1]));
+                     ceilings_json(&m->around[0]), ceilings_json(&m->around[1]), "profile", profile_json(&m->profile));
 }
 
 static json_t *as_json(const pio_model *model, const pio_ceilings *ceilings, const measured *results, int n) {
@@ -58,6 +68,11 @@ static void print_text(const pio_ceilings *ceilings, const measured *results, in
         printf("%-8s %d x %d tokens at context %d: %.2f tokens/s, %.1f%% of the ceiling\n", test->name, test->batch,
                test->tokens, test->context, results[i].result.tokens_per_s,
                100 * pio_bench_fraction(&results[i].result, results[i].ceilings));
+        for (int32_t j = 0; j < results[i].profile.n_lines; j++) {
+            const pio_profile_line *line = &results[i].profile.lines[j];
+            printf("  %8.1f us %5d x %8.2f us  %s\n", line->seconds * 1e6, line->n, line->seconds * 1e6 / line->n,
+                   line->kernel);
+        }
     }
 }
 
@@ -68,8 +83,8 @@ static pio_status measure_ceilings(pio_probe *probe, pio_ceilings *now, pio_ceil
     return status;
 }
 
-/* Runs one test between two measurements of its ceilings. */
-static pio_status run_test(pio_model *model, pio_dtype weights, const pio_bench_test *test, measured *out,
+/* Runs one test between two measurements of its ceilings; then its kernels one by one, where that is wanted. */
+static pio_status run_test(pio_model *model, pio_dtype weights, const pio_bench_test *test, bool profile, measured *out,
                            pio_error *error) {
     pio_probe *probe = NULL;
     pio_status status = pio_probe_create(model, weights, &probe, error);
@@ -79,6 +94,9 @@ static pio_status run_test(pio_model *model, pio_dtype weights, const pio_bench_
                      ? pio_bench_run(model, test, cli_interrupted, &out->result, error)
                      : pio_bench_vision(model, test, VISION_SIDE, cli_interrupted, &out->result, error);
     if (!status) status = measure_ceilings(probe, &out->around[1], out->ceilings, error);
+    if (!status && profile && strcmp(test->name, "vision"))
+        status =
+            pio_profile_step(model, PIO_MIN(test->batch * test->tokens, model->options.chunk), &out->profile, error);
     pio_probe_destroy(probe);
     return status;
 }
@@ -99,7 +117,7 @@ static int run_tests(const cli_options *options, pio_model *model, pio_error *er
     for (int i = 0; i < n_tests && !status; i++) {
         const pio_dtype weights = strcmp(tests[i].name, "vision") ? model->options.weights : PIO_DTYPE_BF16;
         results[i].ceilings = weights == model->options.weights ? &ceilings : &of_vision;
-        status = run_test(model, weights, &tests[i], &results[i], error);
+        status = run_test(model, weights, &tests[i], options->profile, &results[i], error);
     }
     int code = EXIT_DONE;
     if (status)
@@ -108,7 +126,10 @@ static int run_tests(const cli_options *options, pio_model *model, pio_error *er
         code = cli_print_json(as_json(model, &ceilings, results, n_tests));
     else
         print_text(&ceilings, results, n_tests);
-    for (int i = 0; i < n_tests; i++) pio_bench_result_free(&results[i].result);
+    for (int i = 0; i < n_tests; i++) {
+        pio_bench_result_free(&results[i].result);
+        pio_profile_free(&results[i].profile);
+    }
     return code;
 }
 

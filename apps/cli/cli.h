@@ -50,7 +50,7 @@ typedef struct cli_options {
     int n_images;
 
     int tokens, batch, repeats;
-    bool dummy_weights, graph;
+    bool dummy_weights, graph, profile;
 
     const char *backends, *bound;
 } cli_options;

@@ -5,7 +5,9 @@
  *   MATRIX_LOAD_B(b, array, at, stride)    b[k][c] = row k of the array
  *   MATRIX_LOAD_BT(b, array, at, stride)   b[k][c]: row c of the array holds k
  *   MATRIX_MULTIPLY(sum, a, b)             sum += a b
- *   MATRIX_STORE(sum, array, at, stride)   into a shared array of float, row by row
+ *   MATRIX_STORE(sum, array, at, stride)   row by row, four float32 an element; MATRIX_STORED(array, at, stride, r, c)
+ *                                          is a number of them
+ *   MATRIX_BARRIER()                       of the team's threads and what they have in shared memory
  *
  * Khronos's extension where glslc knows it (PIO_MATRIX_KHR), else NVIDIA's, which has the same instructions. With
  * PIO_MATRIX_EMULATED a team's threads keep plain numbers: slow, for trying a kernel's logic where there are none. */
@@ -42,8 +44,9 @@ float matrix_half(uvec4 words, int i) {
 #define MATRIX_ZERO(sum)                                                                                               \
     for (int e_ = 0; e_ < 8; e_++) sum.v[e_] = 0
 #define MATRIX_STORE(sum, array, at, stride)                                                                           \
-    for (int e_ = 0; e_ < 8; e_++)                                                                                     \
-        array[(at) + (e_ * 32 + int(matrix_lane())) / 16 * (stride) + (e_ * 32 + int(matrix_lane())) % 16] = sum.v[e_]
+    for (int e_ = int(matrix_lane()), j_ = 0; j_ < 8; j_++, e_ += 32)                                                  \
+        array[(at) + e_ / 16 * (stride) + e_ % 16 / 4][e_ % 4] = floatBitsToUint(sum.v[j_])
+#define MATRIX_BARRIER() barrier()
 
 void matrix_multiply(inout matrix_sum sum, matrix_factor a, matrix_factor b) {
     for (int e = 0; e < 8; e++) {
@@ -87,5 +90,8 @@ uint matrix_lane() {
 #define MATRIX_STORE(sum, array, at, stride) coopMatStoreNV(sum, array, at, stride, false)
 #endif
 #define MATRIX_ZERO(sum) sum = MATRIX_SUM(0)
+#define MATRIX_BARRIER() subgroupMemoryBarrierShared(), subgroupBarrier()
 
 #endif
+
+#define MATRIX_STORED(array, at, stride, r, c) uintBitsToFloat(array[(at) + (r) * (stride) + (c) / 4][(c) % 4])

@@ -32,10 +32,15 @@ matrix matrix_at(uint64_t w, int rows, int cols) {
     return m;
 }
 
-/* q4's levels -10 -8 -6 -5 -4 -3 -2 -1 0 1 2 3 4 5 7 9 (base/dtype.c), a byte each, ten more than they are. */
-float q4_level(uint code) {
-    uint word = code < 8u ? (code < 4u ? 0x05040200u : 0x09080706u) : (code < 12u ? 0x0d0c0b0au : 0x13110f0eu);
-    return float(word >> 8u * (code & 3u) & 255u) - 10.0;
+/* q4's levels -10 -8 -6 -5 -4 -3 -2 -1 0 1 2 3 4 5 7 9 (base/dtype.c) of the word's eight codes, a byte each, ten more
+ * than they are: those of columns 0 2 4 6, then 1 3 5 7. Codes 2 to 13 stand for code - 8; two more or fewer at the ends,
+ * one beside them: `shift` has two more than that in each code's four bits. */
+const int Q4_OFFSET = 10;
+
+uvec2 q4_levels(uint codes) {
+    uint high = codes >> 1 & codes >> 2 & codes >> 3 & 0x11111111u, low = ~(codes >> 1 | codes >> 2 | codes >> 3) & 0x11111111u;
+    uint shift = 0x22222222u + high + (high & codes) - low - (low & ~codes);
+    return (uvec2(codes, codes >> 4) & 0x0f0f0f0fu) + (uvec2(shift, shift >> 4) & 0x0f0f0f0fu);
 }
 
 /* Four signed bytes. */
@@ -58,11 +63,28 @@ void floats8(uint64_t row, int k, int n, out vec4 low, out vec4 high) {
     }
 }
 
+/* Eight bf16, and eight float16, of the words. */
+void bf16s8(uvec4 words, out vec4 low, out vec4 high) {
+    low = uintBitsToFloat(uvec4(words.x << 16, words.x & 0xffff0000u, words.y << 16, words.y & 0xffff0000u));
+    high = uintBitsToFloat(uvec4(words.z << 16, words.z & 0xffff0000u, words.w << 16, words.w & 0xffff0000u));
+}
+
+void halves8(uvec4 words, out vec4 low, out vec4 high) {
+    low = vec4(unpackHalf2x16(words.x), unpackHalf2x16(words.y));
+    high = vec4(unpackHalf2x16(words.z), unpackHalf2x16(words.w));
+}
+
+/* The levels of eight codes of q4. */
+void q4_values8(uint codes, out vec4 low, out vec4 high) {
+    uvec2 levels = q4_levels(codes);
+    vec4 even = bytes_of(levels.x) - float(Q4_OFFSET), odd = bytes_of(levels.y) - float(Q4_OFFSET);
+    low = vec4(even.x, odd.x, even.y, odd.y);
+    high = vec4(even.z, odd.z, even.w, odd.w);
+}
+
 void bf16s8(uint64_t row, int k, int n, out vec4 low, out vec4 high) {
     if (k + 8 <= n && (row & 15ul) == 0ul) {
-        uvec4 words = U32V4(row).v[k / 8];
-        low = uintBitsToFloat(uvec4(words.x << 16, words.x & 0xffff0000u, words.y << 16, words.y & 0xffff0000u));
-        high = uintBitsToFloat(uvec4(words.z << 16, words.z & 0xffff0000u, words.w << 16, words.w & 0xffff0000u));
+        bf16s8(U32V4(row).v[k / 8], low, high);
         return;
     }
     U16 x = U16(row);
@@ -70,12 +92,6 @@ void bf16s8(uint64_t row, int k, int n, out vec4 low, out vec4 high) {
         low[i] = k + i < n ? bf16_to_f32(x.v[k + i]) : 0;
         high[i] = k + 4 + i < n ? bf16_to_f32(x.v[k + 4 + i]) : 0;
     }
-}
-
-/* Eight float16 of the words. */
-void halves8(uvec4 words, out vec4 low, out vec4 high) {
-    low = vec4(unpackHalf2x16(words.x), unpackHalf2x16(words.y));
-    high = vec4(unpackHalf2x16(words.z), unpackHalf2x16(words.w));
 }
 
 /* Columns k .. k + 7 of a row, k a multiple of 8; those past the last are 0. */
@@ -97,12 +113,10 @@ void weights8(matrix m, int row, int k, out vec4 low, out vec4 high) {
             low = scale * bytes_of(words.x);
             high = scale * bytes_of(words.y);
         } else {
-            uint word = U32(codes).v[k / 8];
             scale *= float(I8(m.subs + uint64_t(row) * m.sub_stride).v[k / 32]);
-            [[unroll]] for (int i = 0; i < 4; i++) {
-                low[i] = scale * q4_level(bitfieldExtract(word, 4 * i, 4));
-                high[i] = scale * q4_level(bitfieldExtract(word, 16 + 4 * i, 4));
-            }
+            q4_values8(U32(codes).v[k / 8], low, high);
+            low *= scale;
+            high *= scale;
         }
     }
 }

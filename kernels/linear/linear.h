@@ -24,8 +24,11 @@
 
 #include "kernels/dialect/args.h"
 
-/* Of a workgroup of a device, at most: rows of w (even), and tokens. */
+/* Of a device's shaders for a few tokens: threads of a workgroup; at most, rows of w that a subgroup takes together
+ * (an even number), loads of weights under way in a thread, and tokens of a workgroup. */
+#define PIO_LINEAR_GROUP        128
 #define PIO_LINEAR_GROUP_ROWS   4
+#define PIO_LINEAR_GROUP_LOADS  16
 #define PIO_LINEAR_GROUP_TOKENS 8
 
 PIO_ARGS(pio_linear_args) {
@@ -92,6 +95,8 @@ size_t pio_linear_tiles_bf16_scratch(const struct pio_call *call);
 size_t pio_linear_tiles_f32_scratch(const struct pio_call *call);
 struct pio_launch;
 void pio_linear_launch(const struct pio_call *call, struct pio_launch *launch);
+void pio_linear_tiles_launch(const struct pio_call *call, struct pio_launch *launch);
+void pio_linear_matrix_launch(const struct pio_call *call, struct pio_launch *launch);
 pio_status pio_linear_tiles_record(struct pio_recorder *recorder, const struct pio_call *call, pio_error *error);
 #endif
 

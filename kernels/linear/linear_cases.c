@@ -33,6 +33,11 @@ static const shape *begin(pio_case_builder *builder, int index) {
     const shape *s = &shapes[index];
     pio_case_name(builder, "%d of %d rows, %d x %d%s", s->live, s->bound, s->n_out, s->cols, s->bias ? ", bias" : "");
     if (s->live * s->n_out == 1) pio_case_tolerance(builder, 1e-6, "a lone sum may cancel");
+    const pio_row *row = pio_case_row(builder);
+    if (row->backend == PIO_BACKEND_VULKAN && row->features & PIO_VULKAN_DOT8)
+        pio_case_tolerance(builder, 3e-3, "each thread rounds its activations to int8");
+    if (row->backend == PIO_BACKEND_VULKAN && row->acts == PIO_ENC_F16)
+        pio_case_tolerance(builder, 1e-6, "weights are rounded to float16");
     return s;
 }
 

@@ -1,19 +1,58 @@
 #include "kernels/families.h"
+#include "kernels/linear/tile.h"
 
-/* A workgroup PIO_LINEAR_GROUP_ROWS rows of w and up to PIO_LINEAR_GROUP_TOKENS tokens. */
+/* Columns of a layout's rows in one load of a thread: CHUNK in stream.glsl. */
+static int32_t chunk_of(pio_layout layout) {
+    static const uint8_t columns[PIO_LAYOUT_COUNT] = {[PIO_LAYOUT_F32_ROWS] = 4,
+                                                      [PIO_LAYOUT_BF16_ROWS] = 8,
+                                                      [PIO_LAYOUT_F16S_ROWS] = 8,
+                                                      [PIO_LAYOUT_Q8_ROWS] = 16,
+                                                      [PIO_LAYOUT_Q4_ROWS] = 32};
+    return columns[layout];
+}
+
+/* Each multiprocessor should have some 12 subgroups at work, so that enough loads are under way; more rows in each
+ * share the work on activations. */
 void pio_linear_launch(const pio_call *call, pio_launch *launch) {
-    uint32_t tokens = 1;
-    while (tokens < PIO_LINEAR_GROUP_TOKENS && tokens < (uint32_t)call->in[0].rows) tokens *= 2;
-    launch->groups[0] = (uint32_t)PIO_CEIL_DIV(call->in[1].rows, PIO_LINEAR_GROUP_ROWS);
-    launch->groups[1] = (uint32_t)PIO_CEIL_DIV((uint32_t)call->in[0].rows, tokens);
-    launch->constants[0] = pio_launch_weights(call->in[1].layout);
-    launch->constants[1] = tokens;
-    launch->constants[2] = call->op == PIO_OP_LINEAR_SWIGLU;
-    launch->n_constants = 3;
+    const pio_operand *x = &call->in[0], *w = &call->in[1];
+    const bool swiglu = call->op == PIO_OP_LINEAR_SWIGLU;
+    const int32_t lanes = 32, steps = PIO_CEIL_DIV(w->cols, chunk_of(w->layout) * lanes);
+    int32_t tokens = 1, rows = PIO_LINEAR_GROUP_ROWS;
+    while (tokens < PIO_LINEAR_GROUP_TOKENS && tokens < x->rows) tokens *= 2;
+    while (rows > (swiglu ? 2 : 1) && w->rows * PIO_MAX(1, w->n_matrices) / rows < 12 * call->n_workers) rows /= 2;
+    const int32_t loads = tokens > 2 ? PIO_LINEAR_GROUP_LOADS / 2 : PIO_LINEAR_GROUP_LOADS;
+    launch->groups[0] = (uint32_t)PIO_CEIL_DIV(w->rows, rows * (PIO_LINEAR_GROUP / lanes));
+    launch->groups[1] = (uint32_t)PIO_CEIL_DIV(x->rows, tokens);
+    launch->constants[0] = pio_launch_weights(w->layout);
+    launch->constants[1] = (uint32_t)tokens;
+    launch->constants[2] = (uint32_t)rows;
+    launch->constants[3] = (uint32_t)PIO_MAX(1, PIO_MIN(steps, loads / rows));
+    launch->constants[4] = swiglu;
+    launch->n_constants = 5;
 }
 
 /* The same for each head's matrix. */
 void pio_linear_heads_launch(const pio_call *call, pio_launch *launch) {
     pio_linear_launch(call, launch);
     launch->groups[2] = (uint32_t)call->in[1].n_matrices;
+}
+
+static void launch_tiles(const pio_call *call, int32_t tokens, int32_t rows, pio_launch *launch) {
+    launch->groups[0] = (uint32_t)PIO_CEIL_DIV(call->in[0].rows, tokens);
+    launch->groups[1] = (uint32_t)PIO_CEIL_DIV(call->in[1].rows, rows);
+    launch->constants[0] = pio_launch_weights(call->in[1].layout);
+    launch->constants[2] = call->op == PIO_OP_LINEAR_SWIGLU;
+    launch->n_constants = 3;
+}
+
+void pio_linear_tiles_launch(const pio_call *call, pio_launch *launch) {
+    launch_tiles(call, PIO_TILE_TOKENS, PIO_TILE_ROWS, launch);
+}
+
+void pio_linear_matrix_launch(const pio_call *call, pio_launch *launch) {
+    int32_t pieces = 1;
+    while (pieces < 4 && pieces * PIO_MATRIX_TILE_TOKENS < call->in[0].rows) pieces *= 2;
+    launch_tiles(call, pieces * PIO_MATRIX_TILE_TOKENS, PIO_MATRIX_TILE_ROWS, launch);
+    launch->constants[1] = (uint32_t)pieces;
+    launch->subgroup_size = 32;
 }

@@ -1,53 +1,200 @@
-/* Products of a few rows of weights with a few rows of activations: weights are streamed, the workgroup's threads share
- * the columns, 8 in a row each. Specialisation constant 1: for how many rows of activations it is made. */
+/* Products of a few rows of weights with a few rows of activations: a subgroup streams ROWS rows of w, its threads share
+ * the columns, CHUNK in a row each, which is one load of 16 bytes; UNROLL such steps are under way together.
+ *
+ * With PIO_DOT8 (q8 and q4) a thread rounds its CHUNK activations to int8 with a scale of their own, for all ROWS rows,
+ * and takes integer dot products; else products are in float32. */
 #include "kernels/dtype/weights.glsl"
 #include "kernels/linear/linear.h"
+#ifdef PIO_DOT8
+#include "kernels/dialect/dot8.glsl"
+#endif
 
 layout(constant_id = 1) const int TOKENS = 1;
-const int ROWS = PIO_LINEAR_GROUP_ROWS, MOST_TOKENS = PIO_LINEAR_GROUP_TOKENS;
+layout(constant_id = 2) const int ROWS = 2;
+layout(constant_id = 3) const int UNROLL = 4;
+/* Arrays have room for the most, for a specialisation constant is no size of a parameter. */
+const int MOST_TOKENS = PIO_LINEAR_GROUP_TOKENS, MOST_ROWS = PIO_LINEAR_GROUP_ROWS, MOST_LOADS = PIO_LINEAR_GROUP_LOADS;
 
-shared float partials[ROWS * MOST_TOKENS * GROUP / 4];
-shared float products[ROWS * MOST_TOKENS]; /* [ROWS, TOKENS] */
+const int CHUNK = WEIGHTS == PIO_WEIGHTS_F32 ? 4 : WEIGHTS == PIO_WEIGHTS_Q8 ? 16 : WEIGHTS == PIO_WEIGHTS_Q4 ? 32 : 8;
 
-/* products[i][t] = rows[i] of m times the float32 row at x[t]. */
-void multiply(matrix m, int rows[ROWS], uint64_t x[MOST_TOKENS]) {
-    int lane = int(gl_LocalInvocationID.x);
-    float sums[ROWS][MOST_TOKENS];
-    for (int i = 0; i < ROWS; i++)
-        for (int t = 0; t < TOKENS; t++) sums[i][t] = 0;
-    for (int k = 8 * lane; k < m.cols; k += 8 * GROUP) {
-        vec4 low[ROWS], high[ROWS];
-        [[unroll]] for (int i = 0; i < ROWS; i++) weights8(m, rows[i], k, low[i], high[i]);
-        for (int t = 0; t < TOKENS; t++) {
-            vec4 x_low, x_high;
-            floats8(x[t], k, m.cols, x_low, x_high);
-            [[unroll]] for (int i = 0; i < ROWS; i++) sums[i][t] += dot(low[i], x_low) + dot(high[i], x_high);
-        }
+/* ---- weights ---- */
+
+/* The codes of columns k .. k + CHUNK - 1; 0 past the row's end, where there may be no memory. */
+uvec4 codes_at(matrix m, int row, int k) {
+    uint64_t codes = m.codes + uint64_t(row) * m.code_stride;
+    if (k >= m.cols) return uvec4(0);
+    if ((m.code_stride & 15u) == 0u) return U32V4(codes).v[k / CHUNK];
+    uvec4 words = uvec4(0); /* float32 or bf16 rows that begin anywhere */
+    for (int i = 0; i < CHUNK && k + i < m.cols; i++) {
+        if (CHUNK == 4)
+            words[i] = U32(codes).v[k + i];
+        else
+            words[i / 2] |= uint(U16(codes).v[k + i]) << 16 * (i % 2);
     }
-    for (int i = 0; i < ROWS; i++) {
-        for (int t = 0; t < TOKENS; t++) {
-            float sum = subgroupAdd(sums[i][t]);
-            if (subgroupElect()) partials[(i * TOKENS + t) * gl_NumSubgroups + gl_SubgroupID] = sum;
-        }
-    }
-    barrier();
-    for (int o = lane; o < ROWS * TOKENS; o += GROUP) {
-        float sum = 0;
-        for (uint s = 0; s < gl_NumSubgroups; s++) sum += partials[o * gl_NumSubgroups + s];
-        products[o] = sum;
-    }
-    barrier();
+    return words;
 }
 
-/* ---- the pairs of gate and up ---- a workgroup has half as many columns of y as rows: gates first, then their ups */
+/* By what the codes are multiplied. */
+float scale_at(matrix m, int row, int k) {
+    if (WEIGHTS == PIO_WEIGHTS_F32 || WEIGHTS == PIO_WEIGHTS_BF16) return 1;
+    uint64_t scales = m.scales + uint64_t(row) * m.scale_stride;
+    if (WEIGHTS == PIO_WEIGHTS_F16S) return F32(scales).v[0];
+    if (k >= m.cols) return 0;
+    float scale = bf16_to_f32(U16(scales).v[k / 256]);
+    return WEIGHTS == PIO_WEIGHTS_Q8 ? scale : scale * float(I8(m.subs + uint64_t(row) * m.sub_stride).v[k / 32]);
+}
 
-int swiglu_row(int i, int n_out) {
-    int column = int(gl_WorkGroupID.x) * (ROWS / 2) + i % (ROWS / 2);
+/* ---- activations ---- as a thread keeps CHUNK of them */
+
+struct activations {
+#ifdef PIO_DOT8
+    uint codes[8]; /* of which CHUNK / 4 are used; q4: of each eight columns the even ones, then the odd ones, as q4_levels has them */
+    int sum;               /* q4: of the codes */
+    float scale;
+#else
+    vec4 x[8]; /* of which CHUNK / 4 are used */
+#endif
+};
+
+/* Four columns of the float32 row at x, those past n as 0; times the norm's weights, where there are any. */
+vec4 four_at(uint64_t x, uint64_t norm, int k, int n, inout float squares) {
+    vec4 v = vec4(0), w = vec4(1);
+    if (k + 4 <= n && (x & 15ul) == 0ul) {
+        v = F32V4(x).v[k / 4];
+        if (norm != 0ul) w = F32V4(norm).v[k / 4];
+    } else {
+        for (int i = 0; i < 4 && k + i < n; i++) {
+            v[i] = F32(x).v[k + i];
+            if (norm != 0ul) w[i] = F32(norm).v[k + i];
+        }
+    }
+    squares += dot(v, v);
+    return v * w;
+}
+
+#ifdef PIO_DOT8
+/* Rounded to the nearest even number, in the low byte: the unit of the last place of a number near 1.5 x 2^23 is 1. */
+uint byte_of(float x, float inverse) {
+    return floatBitsToUint(fma(x, inverse, 12582912.0)) & 255u;
+}
+
+uint four_bytes(vec4 x, float inverse) {
+    return byte_of(x.x, inverse) | byte_of(x.y, inverse) << 8 | byte_of(x.z, inverse) << 16 |
+           byte_of(x.w, inverse) << 24;
+}
+
+activations activations_at(uint64_t from, uint64_t norm, int k, int n, inout float squares) {
+    activations a;
+    vec4 x[8], most = vec4(0);
+    [[unroll]] for (int i = 0; i < CHUNK / 4; i++) {
+        x[i] = four_at(from, norm, k + 4 * i, n, squares);
+        most = max(most, abs(x[i]));
+    }
+    float largest = max(max(most.x, most.y), max(most.z, most.w)), inverse = largest > 1e-30 ? 127 / largest : 0;
+    a.scale = largest * (1.0 / 127);
+    a.sum = 0;
+    [[unroll]] for (int i = 0; i < CHUNK / 4; i++) {
+        vec4 four = WEIGHTS != PIO_WEIGHTS_Q4 ? x[i]
+                    : i % 2 == 0              ? vec4(x[i].xz, x[i | 1].xz)
+                                              : vec4(x[i & ~1].yw, x[i].yw);
+        a.codes[i] = four_bytes(four, inverse);
+        if (WEIGHTS == PIO_WEIGHTS_Q4) a.sum += dot8(a.codes[i], 0x01010101u);
+    }
+    return a;
+}
+
+float product(uvec4 codes, activations a) {
+    int sum = 0;
+    if (WEIGHTS == PIO_WEIGHTS_Q8) {
+        [[unroll]] for (int i = 0; i < CHUNK / 4; i++) sum += dot8(codes[i], a.codes[i]);
+    } else {
+        [[unroll]] for (int i = 0; i < CHUNK / 8; i++) {
+            uvec2 levels = q4_levels(codes[i]);
+            sum += dot8(levels.x, a.codes[2 * i]) + dot8(levels.y, a.codes[2 * i + 1]);
+        }
+        sum -= Q4_OFFSET * a.sum;
+    }
+    return float(sum) * a.scale;
+}
+#else
+activations activations_at(uint64_t from, uint64_t norm, int k, int n, inout float squares) {
+    activations a;
+    [[unroll]] for (int i = 0; i < CHUNK / 4; i++) a.x[i] = four_at(from, norm, k + 4 * i, n, squares);
+    return a;
+}
+
+float product(uvec4 codes, activations a) {
+    float sum = 0;
+    if (WEIGHTS == PIO_WEIGHTS_F32) {
+        sum = dot(uintBitsToFloat(codes), a.x[0]);
+    } else if (WEIGHTS == PIO_WEIGHTS_Q8) {
+        [[unroll]] for (int i = 0; i < CHUNK / 4; i++) sum += dot(bytes_of(codes[i]), a.x[i]);
+    } else if (WEIGHTS == PIO_WEIGHTS_Q4) {
+        [[unroll]] for (int i = 0; i < CHUNK / 8; i++) {
+            vec4 low, high;
+            q4_values8(codes[i], low, high);
+            sum += dot(low, a.x[2 * i]) + dot(high, a.x[2 * i + 1]);
+        }
+    } else {
+        vec4 low, high;
+        if (WEIGHTS == PIO_WEIGHTS_BF16)
+            bf16s8(codes, low, high);
+        else
+            halves8(codes, low, high);
+        sum = dot(low, a.x[0]) + dot(high, a.x[1 % (CHUNK / 4)]);
+    }
+    return sum;
+}
+#endif
+
+/* ---- the stream ---- */
+
+/* sums[i * TOKENS + t] = rows[i] of m times the float32 row at x[t] times `norm` [cols] (0: none); squares[t] = the sum
+ * of x[t]'s squares. Every thread of the subgroup gets all of them. */
+void stream(matrix m, int rows[MOST_ROWS], uint64_t x[MOST_TOKENS], uint64_t norm,
+            out float sums[MOST_ROWS * MOST_TOKENS], out float squares[MOST_TOKENS]) {
+    int lane = int(gl_SubgroupInvocationID), lanes = int(gl_SubgroupSize);
+    [[unroll]] for (int i = 0; i < ROWS * TOKENS; i++) sums[i] = 0;
+    [[unroll]] for (int t = 0; t < TOKENS; t++) squares[t] = 0;
+    for (int first = 0; first < m.cols; first += UNROLL * CHUNK * lanes) {
+        uvec4 codes[MOST_LOADS];
+        float scales[MOST_LOADS];
+        [[unroll]] for (int u = 0; u < UNROLL; u++) {
+            int k = first + CHUNK * (u * lanes + lane);
+            [[unroll]] for (int i = 0; i < ROWS; i++) {
+                codes[u * ROWS + i] = codes_at(m, rows[i], k);
+                scales[u * ROWS + i] = scale_at(m, rows[i], k);
+            }
+        }
+        [[unroll]] for (int u = 0; u < UNROLL; u++) {
+            int k = first + CHUNK * (u * lanes + lane);
+            [[unroll]] for (int t = 0; t < TOKENS; t++) {
+                activations a = activations_at(x[t], norm, k, m.cols, squares[t]);
+                [[unroll]] for (int i = 0; i < ROWS; i++)
+                    sums[i * TOKENS + t] += scales[u * ROWS + i] * product(codes[u * ROWS + i], a);
+            }
+        }
+    }
+    [[unroll]] for (int i = 0; i < ROWS * TOKENS; i++) sums[i] = subgroupAdd(sums[i]);
+    if (norm != 0ul)
+        [[unroll]] for (int t = 0; t < TOKENS; t++) squares[t] = subgroupAdd(squares[t]);
+}
+
+/* ---- which rows ---- a workgroup has GROUP_ROWS rows of w, and its subgroups take ROWS at a time */
+
+const int GROUP_ROWS = ROWS * GROUP / 32;
+
+/* The i-th of ROWS rows of w from `first` on: in order, or for SwiGLU half as many gates and their ups. */
+int plain_row(int first, int i, int n_out) {
+    return min(first + i, n_out - 1);
+}
+
+int swiglu_row(int first, int i, int n_out) {
+    int column = first / 2 + i % (ROWS / 2);
     int gate = column / PIO_SWIGLU_BLOCK * 2 * PIO_SWIGLU_BLOCK + column % PIO_SWIGLU_BLOCK;
     return min(gate + (i < ROWS / 2 ? 0 : PIO_SWIGLU_BLOCK), n_out - 1);
 }
 
-float swiglu_product(int i, int t) {
-    float gate = products[i * TOKENS + t];
-    return gate / (1 + exp(-gate)) * products[(i + ROWS / 2) * TOKENS + t];
+float silu_times(float gate, float up) {
+    return gate / (1 + exp(-gate)) * up;
 }

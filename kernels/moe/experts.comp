@@ -3,7 +3,7 @@
 #define GROUP 64
 #include "kernels/dialect/shader.glsl"
 #include "kernels/elementwise/elementwise.h"
-#include "kernels/linear/stream.glsl"
+#include "kernels/moe/products.glsl"
 #include "kernels/moe/moe.h"
 
 /* A workgroup has ROWS rows of an expert's matrix and up to TOKENS of its pairs. Few pairs are found by looking at all
