@@ -210,14 +210,14 @@ static void layouts_round_trip(void **state) {
             assert_int_equal(pio_quantize(PIO_CPU_BASE, PIO_DTYPE_F32, x, &c, scratch), -1);
             size_t bytes = info->bytes(rows, cols);
             uint8_t *packed = checked(bytes), *parts = checked(bytes);
-            info->pack(&c, 0, packed, rows, cols);
+            pio_layout_pack((pio_layout)layout, &c, 0, packed, rows, cols);
             for (int32_t first = 0; first < rows; first += info->panel_rows) {
                 pio_canonical part = c;
                 part.rows = PIO_MIN(info->panel_rows, rows - first);
                 part.codes = (uint8_t *)c.codes + pio_canonical_code_bytes(c.dtype, first, cols);
                 if (c.subs) part.subs = c.subs + pio_canonical_sub_bytes(c.dtype, first, cols);
                 if (c.scales) part.scales = c.scales + pio_canonical_scale_bytes(c.dtype, first, cols) / 2;
-                info->pack(&part, first, parts, rows, cols);
+                pio_layout_pack((pio_layout)layout, &part, first, parts, rows, cols);
             }
             assert_memory_equal(packed, parts, bytes);
             for (int32_t row = 0; row < rows; row++) {
