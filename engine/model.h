@@ -59,6 +59,8 @@ typedef struct pio_model {
     uint64_t *cache_bytes;
     pio_memory memory;               /* what lists were recorded with */
     struct pio_step_host *step_host; /* the step block as the host fills it */
+    uint64_t read_bytes;             /* of checkpoint and cache, while the weights were filled */
+    double fill_s;                   /* how long that took */
 } pio_model;
 
 /* Reads the configuration, chooses the device and its kernels, tries each of them once (a kernel that answers wrongly
