@@ -12,7 +12,7 @@
 #include "io/quant_cache.h"
 #include "kernels/dtype/quantize.h"
 
-enum { WINDOW_BYTES = 1 << 19 };
+enum { WINDOW_BYTES = 1 << 18 };       /* stays in a second-level cache from the reading to the packing */
 enum { CACHE_FORMAT = 2, PLANES = 3 }; /* raise the format when canonical bytes change their meaning */
 
 typedef struct loader {
@@ -228,14 +228,15 @@ static extent extent_of(const pio_source_row *row, int32_t cols) {
 typedef struct window {
     pio_source_row first;
     int32_t n_rows;
-    uint64_t n_bytes;
     char *bytes;
     void *row, *quantize_scratch; /* room for one gathered row, and what pio_quantize wants */
 } window;
 
-/* Finds the window that begins with the unit's row `r`, some WINDOW_BYTES large, and reads it. */
-static pio_status read_window(loader *l, const pio_fill_unit *unit, int32_t r, int32_t cols, pio_fill_scratch *own,
-                              window *w, pio_error *error) {
+/* Finds the window that begins with the unit's row `r`, some WINDOW_BYTES large, and reads it: where bf16 stays bf16,
+ * to where the rows stay, else into the thread's own memory. */
+static pio_status read_window(loader *l, const pio_fill_unit *unit, int32_t r, const pio_canonical *rows,
+                              pio_fill_scratch *own, window *w, pio_error *error) {
+    const int32_t cols = rows->cols;
     *w = (window){.first = pio_source_find(l->model, l->parts, unit->weight, unit->first_row + r), .n_rows = 1};
     const pio_source_row *first = &w->first;
     const extent begin = extent_of(first, cols);
@@ -251,7 +252,6 @@ static pio_status read_window(loader *l, const pio_fill_unit *unit, int32_t r, i
         its = after;
         w->n_rows++;
     }
-    w->n_bytes = its.to - begin.from;
     const uint64_t scratch_bytes = PIO_ROUND_UP(pio_quantize_scratch(cols), 64u),
                    row_bytes = PIO_ROUND_UP(sizeof(float) * (uint64_t)cols, 64u);
     char *room = pio_fill_scratch_get(own, scratch_bytes + row_bytes + most);
@@ -259,8 +259,10 @@ static pio_status read_window(loader *l, const pio_fill_unit *unit, int32_t r, i
     w->quantize_scratch = room;
     w->row = room + scratch_bytes;
     w->bytes = room + scratch_bytes + row_bytes;
+    if (rows->dtype == PIO_DTYPE_BF16 && first->tensor->dtype == PIO_STORED_BF16 && first->stride == 1)
+        w->bytes = some_rows(rows, r, w->n_rows).codes;
     atomic_fetch_add(&l->read_bytes, (uint64_t)w->n_rows * (uint64_t)cols * element_bytes);
-    return pio_file_copy(first->tensor->file, first->tensor->offset + begin.from, w->n_bytes, w->bytes, error);
+    return pio_file_copy(first->tensor->file, first->tensor->offset + begin.from, its.to - begin.from, w->bytes, error);
 }
 
 /* The elements of the window's row `i`, side by side. */
@@ -278,7 +280,7 @@ static pio_status read_rows(loader *l, const pio_fill_unit *unit, pio_fill_scrat
     const int32_t cols = rows->cols;
     window w;
     for (int32_t r = 0; r < unit->n_rows; r += w.n_rows) {
-        pio_status status = read_window(l, unit, r, cols, own, &w, error);
+        pio_status status = read_window(l, unit, r, rows, own, &w, error);
         if (status) return status;
         const int32_t at_once = w.first.stride == 1 ? w.n_rows : 1;
         for (int32_t i = 0; i < w.n_rows; i += at_once) {

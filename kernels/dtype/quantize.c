@@ -124,7 +124,7 @@ static void widen_f16(const uint16_t *x, int32_t n, float *out) {
     for (int32_t i = 0; i < n; i++) out[i] = pio_f16_to_f32(x[i]);
 }
 
-const pio_block_quantizer pio_block_quantizer_base = {largest_of, quantize_q8, quantize_q4, widen_f16, copy_bf16};
+const pio_block_quantizer pio_block_quantizer_base = {largest_of, quantize_q8, quantize_q4, widen_f16, finite_bf16};
 
 /* One row as float32, zeros up to a multiple of 512 columns. */
 static void widen(const pio_block_quantizer *q, pio_dtype from, const void *row, int32_t cols, float *out) {
@@ -205,9 +205,11 @@ static void row_to(const pio_block_quantizer *q, const float *x, const pio_canon
 static int64_t copy_rows(const pio_block_quantizer *q, const uint16_t *rows, const pio_canonical *to) {
     for (int32_t row = 0; row < to->rows; row++) {
         const uint16_t *x = rows + (uint64_t)row * (uint64_t)to->cols;
-        if (q->copy_bf16(x, to->cols, (uint16_t *)to->codes + (uint64_t)row * (uint64_t)to->cols)) continue;
+        uint16_t *out = (uint16_t *)to->codes + (uint64_t)row * (uint64_t)to->cols;
+        if (out != x) memcpy(out, x, sizeof *out * (size_t)to->cols);
+        if (q->finite_bf16(out, to->cols)) continue;
         int32_t i = 0;
-        while (isfinite(pio_bf16_to_f32(x[i]))) i++;
+        while (isfinite(pio_bf16_to_f32(out[i]))) i++;
         return (int64_t)row * to->cols + i;
     }
     return -1;

@@ -14,8 +14,8 @@ typedef struct pio_block_quantizer {
     void (*q4)(const float x[512], const float largest[2], uint8_t codes[256], int8_t subs[16], uint16_t scales[2]);
     /* f16 or bf16 to float32. */
     void (*widen_f16)(const uint16_t *x, int32_t n, float *out);
-    /* Copies bf16; false where one of them is infinite or NaN. */
-    bool (*copy_bf16)(const uint16_t *from, int32_t n, uint16_t *to);
+    /* Whether none of n values is infinite or NaN. */
+    bool (*finite_bf16)(const uint16_t *x, int32_t n);
 } pio_block_quantizer;
 
 extern const pio_block_quantizer pio_block_quantizer_base, pio_block_quantizer_avx2, pio_block_quantizer_avx512;

@@ -11,7 +11,7 @@
  *   l_pair(a)                      a lane's low int16 in both halves; l_to_float, l_round (to nearest even int32)
  *   l_mul_f, l_div_f, l_load_f, l_set_f, l_max_f
  *
- * and gets quantize_q4, copy_bf16 and the rest. All operations are exact or rounded as IEEE 754 says, so every set of
+ * and gets quantize_q4, finite_bf16 and the rest. All operations are exact or rounded as IEEE 754 says, so every set of
  * lanes gives the same bits. */
 #include "base/compiler.h"
 #include "base/dtype.h"
@@ -233,11 +233,10 @@ static float largest_of(const float *x, int32_t n) {
     return out;
 }
 
-static bool copy_bf16(const uint16_t *restrict from, int32_t n, uint16_t *restrict to) {
+static bool finite_bf16(const uint16_t *x, int32_t n) {
     uint16_t most = 0;
     for (int32_t i = 0; i < n; i++) {
-        const uint16_t magnitude = from[i] & 0x7fff;
-        to[i] = from[i];
+        const uint16_t magnitude = x[i] & 0x7fff;
         most = most > magnitude ? most : magnitude;
     }
     return most < 0x7f80;
