@@ -36,15 +36,16 @@ static uint64_t now_ns(void) {
     return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
+/* Rows of a weight's units, but for a matrix's last ones. */
 static int32_t unit_rows(const pio_weight *weight) {
     int32_t rows = UNIT_ELEMENTS / PIO_MAX(1, weight->cols) / PANEL_ROWS * PANEL_ROWS;
-    return PIO_MAX(PANEL_ROWS, PIO_MIN(rows, weight->rows));
+    return PIO_ROUND_UP(PIO_MAX(PANEL_ROWS, PIO_MIN(rows, weight->rows)), PANEL_ROWS);
 }
 
 static pio_status list_units(filler *f, pio_error *error) {
     for (int32_t w = 0; w < f->model->spec.n_weights; w++) {
         const pio_weight *weight = &f->model->spec.weights[w];
-        int32_t step = PIO_ROUND_UP(unit_rows(weight), PANEL_ROWS);
+        const int32_t step = unit_rows(weight);
         for (int64_t i = 0; i < (int64_t)weight->n_matrices * PIO_CEIL_DIV(weight->rows, step); i++) {
             const int32_t matrix = (int32_t)(i / PIO_CEIL_DIV(weight->rows, step));
             const int32_t row = (int32_t)(i % PIO_CEIL_DIV(weight->rows, step)) * step;
@@ -75,12 +76,21 @@ static uint64_t locate(const pio_weight *weight, const pio_fill_unit *unit, pio_
     return end;
 }
 
-static uint64_t largest_piece(const filler *f) {
+/* What the largest unit takes: those of a weight have as many rows as its first one, or fewer. */
+static uint64_t largest_piece(const pio_model *model) {
     pio_upload_range ranges[PIO_MAX_PLANES];
     uint64_t most = PIECE_ALIGNMENT;
-    for (int32_t i = 0; i < f->n_units; i++)
-        most = PIO_MAX(most, locate(&f->model->spec.weights[f->units[i].weight], &f->units[i], ranges));
+    for (int32_t w = 0; w < model->spec.n_weights; w++) {
+        const pio_weight *weight = &model->spec.weights[w];
+        most = PIO_MAX(most, locate(weight, &(pio_fill_unit){w, 0, PIO_MIN(unit_rows(weight), weight->rows)}, ranges));
+    }
     return most;
+}
+
+uint64_t pio_fill_staging_bytes(const pio_model *model) {
+    if (model->chosen.caps.host_visible || !model->chosen.caps.computes) return 0;
+    const int n_threads = model->options.n_threads ? model->options.n_threads : pio_threads_default();
+    return pio_upload_bytes(n_threads, largest_piece(model));
 }
 
 /* Whether the weights' own memory is written. The host's memory is (CPU, integrated devices): a copy would cost and
@@ -90,7 +100,7 @@ static pio_status open_way(filler *f, int n_workers, pio_error *error) {
     const int32_t n = f->model->spec.n_weights;
     pio_status status = PIO_OK;
     if (!f->model->chosen.caps.host_visible)
-        return pio_upload_create(f->model->chosen.device, n_workers, largest_piece(f), &f->upload, error);
+        return pio_upload_create(f->model->chosen.device, n_workers, largest_piece(f->model), &f->upload, error);
     f->mapped = calloc((size_t)n + 1, sizeof *f->mapped);
     if (!f->mapped) return pio_fail_memory(error, "the table of weights", sizeof *f->mapped * (size_t)n);
     for (int32_t i = 0; i < n && !status; i++) status = pio_buffer_map(f->model->weights[i], &f->mapped[i], error);

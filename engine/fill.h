@@ -26,6 +26,9 @@ void *pio_fill_scratch_get(pio_fill_scratch *scratch, uint64_t bytes);
 typedef pio_status (*pio_fill_rows)(void *user, const pio_fill_unit *unit, pio_fill_scratch *scratch,
                                     pio_canonical *rows, pio_error *error);
 
+/* Host memory that filling takes, where weights go through it on their way to the device; 0 where they do not. */
+uint64_t pio_fill_staging_bytes(const pio_model *model);
+
 /* Fills all weights. `what` names the work for the progress report. */
 pio_status pio_fill(pio_model *model, const char *what, pio_fill_rows rows, void *user, pio_error *error);
 

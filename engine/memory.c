@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "base/bytes.h"
-#include "engine/model.h"
+#include "engine/fill.h"
 #include "engine/step.h"
 #include "engine/vision.h"
 #include "kernels/kv_cache/kv_cache.h"
@@ -101,6 +101,7 @@ pio_status pio_model_plan_memory(pio_model *model, pio_error *error) {
     pio_step_limits limits = pio_model_step_limits(model);
     plan->states += pio_step_bytes(&limits);
     plan->total = fixed + plan->cache + pio_step_bytes(&limits);
+    plan->staging = pio_fill_staging_bytes(model);
     return PIO_OK;
 }
 

@@ -16,6 +16,7 @@ typedef struct pio_memory_plan {
     uint64_t weights, cache, workspace, states;
     uint64_t vision; /* while a picture of PIO_VISION_PATCHES is seen: see vision.h */
     uint64_t total;
+    uint64_t staging;   /* of the host's memory, while weights are filled; not in the total */
     uint64_t available; /* what is free, or the part of it that the model may take */
 } pio_memory_plan;
 

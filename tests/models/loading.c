@@ -49,6 +49,7 @@ static void compare_ways(test_random *random, pio_engine_options options) {
         options.unmapped = unmapped;
         pio_model *model = test_model_load(the_family.tiny, &options);
         assert_int_equal(model->chosen.caps.host_visible, !unmapped);
+        assert_int_equal(model->memory_plan.staging > 0, unmapped);
         if (!unmapped) make_prompt(random, model, &p);
         bytes = sizeof(float) * N_IDS * (size_t)model->config.common.vocab_size;
         logits[unmapped] = logits_of(model, &p);
