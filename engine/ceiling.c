@@ -6,6 +6,7 @@
 #include "kernels/probe/probe.h"
 
 enum { ROW_BYTES = 1 << 20, N_ROWS = 512, MEGA_OPS = 4000, N_TRIES = 3, SUMS_BYTES = 8 * PIO_PROBE_WORKERS };
+enum { WRITE_BYTES = 64 << 10 };
 
 struct pio_probe {
     pio_model *model;
@@ -46,10 +47,21 @@ static pio_status record_row(pio_probe *probe, const pio_row *row, const pio_cal
     return status ? status : pio_list_end(*list, error);
 }
 
+/* Writes the first row and copies it into the others, on the device. */
 static pio_status fill_data(pio_probe *probe, pio_error *error) {
-    void *host;
-    pio_status status = pio_buffer_map(probe->data, &host, error);
-    for (uint64_t i = 0; i < probe->data->bytes / 8 && !status; i++) ((uint64_t *)host)[i] = i * 0x9e3779b97f4a7c15u;
+    uint64_t words[WRITE_BYTES / 8], number;
+    pio_list *list = NULL;
+    pio_status status = pio_list_create(probe->model->chosen.device, false, &list, error);
+    for (uint64_t at = 0; at < ROW_BYTES && !status; at += sizeof words) {
+        for (uint64_t i = 0; i < PIO_COUNT(words); i++) words[i] = (at / 8 + i) * 0x9e3779b97f4a7c15u;
+        status = pio_queue_write(probe->model->queue, probe->data->address + at, words, sizeof words, error);
+    }
+    for (uint64_t row = 1; row < N_ROWS && !status; row++)
+        status = pio_list_copy(list, probe->data->address + ROW_BYTES * row, probe->data->address, ROW_BYTES, error);
+    if (!status) status = pio_list_end(list, error);
+    if (!status) status = pio_queue_submit(probe->model->queue, &list, 1, &number, error);
+    if (!status) status = pio_queue_wait(probe->model->queue, number, UINT64_MAX, error);
+    pio_list_destroy(list);
     return status;
 }
 
@@ -59,8 +71,8 @@ pio_status pio_probe_create(pio_model *model, pio_dtype weights, pio_probe **out
     probe->model = model;
     pio_device *device = model->chosen.device;
     pio_status status =
-        pio_buffer_create(device, (uint64_t)ROW_BYTES * N_ROWS, PIO_BUFFER_UPLOAD, "probe", &probe->data, error);
-    if (!status) status = pio_buffer_create(device, SUMS_BYTES, PIO_BUFFER_READBACK, "probe sums", &probe->sums, error);
+        pio_buffer_create(device, (uint64_t)ROW_BYTES * N_ROWS, PIO_BUFFER_DEVICE, "probe", &probe->data, error);
+    if (!status) status = pio_buffer_create(device, SUMS_BYTES, PIO_BUFFER_DEVICE, "probe sums", &probe->sums, error);
     if (!status) status = fill_data(probe, error);
     if (!status) {
         pio_call read = {.op = PIO_OP_PROBE_READ, .n_in = 1, .n_out = 1, .n_workers = model->chosen.caps.n_workers};

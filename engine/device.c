@@ -41,13 +41,24 @@ static pio_status not_built(int backend, pio_error *error) {
                     pio_backend_name((pio_backend)backend), built);
 }
 
+/* What the host's processor has, be the device another. */
+static uint32_t cpu_features(const pio_engine_options *options) {
+    const pio_driver *cpu = driver_of(PIO_BACKEND_CPU);
+    pio_device_caps caps;
+    if (!cpu || cpu->describe(0, &caps, NULL, 0, NULL)) return PIO_CPU_BASE;
+    return caps.features & ~options->cpu_features_off;
+}
+
 static pio_status create(const pio_driver *driver, int index, const pio_engine_options *options,
                          pio_chosen_device *chosen, pio_error *error) {
+    const bool cpu_rows = driver->backend == PIO_BACKEND_CPU || driver->backend == PIO_BACKEND_NULL;
     const pio_driver_options driver_options = {.n_threads = options->n_threads,
-                                               .features_off = options->cpu_features_off};
+                                               .features_off = cpu_rows ? options->cpu_features_off : 0,
+                                               .unmapped = options->unmapped};
     pio_status status = pio_device_create(driver, index, &driver_options, &chosen->device, error);
     if (status) return status;
     chosen->index = index;
+    chosen->cpu_features = cpu_features(options);
     pio_device_get_caps(chosen->device, &chosen->caps);
     return PIO_OK;
 }

@@ -8,8 +8,9 @@
 typedef struct pio_chosen_device {
     pio_device *device;
     pio_device_caps caps;
-    int index;        /* within its backend */
-    char reason[512]; /* why it, and why each better one was passed over: one line */
+    uint32_t cpu_features; /* pio_feature bits of the CPU backend, for work on the host */
+    int index;             /* within its backend */
+    char reason[512];      /* why it, and why each better one was passed over: one line */
 } pio_chosen_device;
 
 /* Creates the device that the options name, or the best one. A named backend that cannot be used is an error with its

@@ -1,7 +1,6 @@
 /* Random weights in place of a checkpoint's: for measuring at full size. Gaussian with variance 1 / columns, so that
  * activations keep their size from layer to layer; some rows' worth is made a unit and used again and again. */
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "engine/fill.h"
@@ -44,7 +43,8 @@ static void repeat(const pio_canonical *rows, int32_t made) {
                    planes[p].plane + planes[p].row_bytes * (uint64_t)(r - made), planes[p].row_bytes);
 }
 
-static pio_status fill_rows(void *user, const pio_fill_unit *unit, pio_canonical *rows, pio_error *error) {
+static pio_status fill_rows(void *user, const pio_fill_unit *unit, pio_fill_scratch *own, pio_canonical *rows,
+                            pio_error *error) {
     const pio_model *model = user;
     const pio_weight *weight = &model->spec.weights[unit->weight];
     if (weight->kind == PIO_WEIGHT_VECTOR || weight->kind == PIO_WEIGHT_VALUES) {
@@ -52,23 +52,19 @@ static pio_status fill_rows(void *user, const pio_fill_unit *unit, pio_canonical
         return PIO_OK;
     }
     const int32_t made = PIO_MIN(SAMPLE_ROWS, unit->n_rows);
-    float *x = malloc(sizeof *x * (size_t)made * (size_t)weight->cols);
-    void *scratch = aligned_alloc(64, PIO_ROUND_UP(pio_quantize_scratch(weight->cols), 64u));
-    pio_status status = x && scratch
-                            ? PIO_OK
-                            : pio_fail_memory(error, "random weights", sizeof *x * (size_t)made * (size_t)weight->cols);
-    if (!status) {
-        uint64_t random = (uint64_t)unit->weight << 32 ^ (uint64_t)unit->first_row;
-        const float scale = 1.0f / sqrtf((float)weight->cols);
-        for (int64_t i = 0; i < (int64_t)made * weight->cols; i++) x[i] = scale * gaussian(&random);
-        pio_canonical first = *rows;
-        first.rows = made;
-        pio_quantize(model->chosen.caps.features, PIO_DTYPE_F32, x, &first, scratch);
-        repeat(rows, made);
-    }
-    free(x);
-    free(scratch);
-    return status;
+    const uint64_t scratch_bytes = PIO_ROUND_UP(pio_quantize_scratch(weight->cols), 64u),
+                   bytes = scratch_bytes + sizeof(float) * (uint64_t)made * (uint64_t)weight->cols;
+    char *scratch = pio_fill_scratch_get(own, bytes);
+    if (!scratch) return pio_fail_memory(error, "random weights", bytes);
+    float *x = (float *)(void *)(scratch + scratch_bytes);
+    uint64_t random = (uint64_t)unit->weight << 32 ^ (uint64_t)unit->first_row;
+    const float scale = 1.0f / sqrtf((float)weight->cols);
+    for (int64_t i = 0; i < (int64_t)made * weight->cols; i++) x[i] = scale * gaussian(&random);
+    pio_canonical first = *rows;
+    first.rows = made;
+    pio_quantize(model->chosen.cpu_features, PIO_DTYPE_F32, x, &first, scratch);
+    repeat(rows, made);
+    return PIO_OK;
 }
 
 pio_status pio_model_fill_dummies(pio_model *model, pio_error *error) {

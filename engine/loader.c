@@ -12,7 +12,7 @@
 #include "io/quant_cache.h"
 #include "kernels/dtype/quantize.h"
 
-enum { WINDOW_BYTES = 1 << 19 };
+enum { WINDOW_BYTES = 1 << 18 };       /* stays in a second-level cache from the reading to the packing */
 enum { CACHE_FORMAT = 2, PLANES = 3 }; /* raise the format when canonical bytes change their meaning */
 
 typedef struct loader {
@@ -22,6 +22,8 @@ typedef struct loader {
     pio_safetensors_writer *writer;  /* NULL: nothing is kept */
     int32_t checksum_index;          /* of the checksum among the cache file's tensors */
     _Atomic uint64_t checksum;       /* of the quantised rows so far, in any order */
+    _Atomic uint64_t read_bytes;     /* of checkpoint and cache */
+    atomic_bool cache_fails;         /* it could not be read */
     int32_t *first_plane; /* [spec.n_weights]: index of its codes among the cache file's tensors, -1: not there */
 } loader;
 
@@ -142,18 +144,20 @@ static bool cache_was_right(const loader *l) {
     return written == atomic_load(&l->checksum);
 }
 
-static void read_cached(const loader *l, const pio_fill_unit *unit, pio_canonical *rows) {
+static pio_status read_cached(loader *l, const pio_fill_unit *unit, const pio_canonical *rows, pio_error *error) {
     const pio_weight *weight = &l->model->spec.weights[unit->weight];
-    for (int plane = 0; plane < PLANES; plane++) {
+    pio_status status = PIO_OK;
+    for (int plane = 0; plane < PLANES && !status; plane++) {
         char name[160];
         snprintf(name, sizeof name, "%s.%s", weight->name, plane_names[plane]);
         uint64_t row_bytes = plane_bytes(plane, weight, 1), bytes = row_bytes * (uint64_t)unit->n_rows;
         if (!bytes) continue;
         const pio_stored_tensor *tensor = pio_safetensors_find(l->cached, name);
         uint64_t at = row_bytes * (uint64_t)unit->first_row;
-        memcpy(plane_of(rows, plane), (const char *)tensor->data + at, bytes);
-        pio_file_release(tensor->file, tensor->offset + at, bytes);
+        status = pio_file_copy(tensor->file, tensor->offset + at, bytes, plane_of(rows, plane), error);
+        atomic_fetch_add(&l->read_bytes, bytes);
     }
+    return status;
 }
 
 static pio_status write_cached(const loader *l, const pio_fill_unit *unit, const pio_canonical *rows,
@@ -193,96 +197,104 @@ static pio_dtype dtype_of(const pio_stored_tensor *tensor) {
                                              : PIO_DTYPE_F32;
 }
 
-/* Row `r` of canonical rows. */
-static pio_canonical one_row(const pio_canonical *rows, int32_t r) {
+/* The canonical rows [r, r + n) of `rows`. */
+static pio_canonical some_rows(const pio_canonical *rows, int32_t r, int32_t n) {
     const pio_dtype dtype = rows->dtype;
-    pio_canonical row = *rows;
-    row.rows = 1;
-    row.codes = (char *)rows->codes + pio_canonical_code_bytes(dtype, 1, rows->cols) * (uint64_t)r;
-    row.subs = rows->subs + pio_canonical_sub_bytes(dtype, 1, rows->cols) * (uint64_t)r;
-    row.scales = rows->scales + pio_canonical_scale_bytes(dtype, 1, rows->cols) / sizeof *rows->scales * (uint64_t)r;
-    return row;
+    pio_canonical some = *rows;
+    some.rows = n;
+    some.codes = (char *)rows->codes + pio_canonical_code_bytes(dtype, r, rows->cols);
+    some.subs = rows->subs + pio_canonical_sub_bytes(dtype, r, rows->cols);
+    some.scales = rows->scales + pio_canonical_scale_bytes(dtype, r, rows->cols) / sizeof *rows->scales;
+    return some;
 }
-
-/* The row's elements side by side. */
-static const void *gather(const pio_source_row *row, int32_t cols, void *to) {
-    const size_t bytes = pio_stored_dtype_bits(row->tensor->dtype) / 8;
-    for (size_t i = 0; i < (size_t)cols; i++)
-        memcpy((char *)to + i * bytes, (const char *)row->data + i * bytes * (size_t)row->stride, bytes);
-    return to;
-}
-
-/* Bytes of one tensor as they were read last, for the rows that follow. They are copied, not mapped: a file that
- * becomes shorter meanwhile is then an error, and its elements are aligned. */
-typedef struct window {
-    char *bytes;
-    uint64_t capacity;
-    const pio_stored_tensor *tensor; /* NULL: nothing was read yet */
-    uint64_t from, to;               /* of the tensor */
-} window;
 
 /* A row's place in its tensor. */
 typedef struct extent {
     uint64_t from, to;
 } extent;
 
-static extent extent_of(const pio_source_row *row, int32_t cols) {
-    const uint64_t element_bytes = pio_stored_dtype_bits(row->tensor->dtype) / 8;
-    const uint64_t from = (uint64_t)((const char *)row->data - (const char *)row->tensor->data);
-    return (extent){from, from + ((uint64_t)(cols - 1) * (uint64_t)row->stride + 1) * element_bytes};
+static uint64_t element_bytes_of(const pio_source_row *row) {
+    return pio_stored_dtype_bits(row->tensor->dtype) / 8;
 }
 
-/* Reads the unit's row `r`, and those behind it that follow it in the tensor without a gap. */
-static pio_status read_window(const loader *l, const pio_fill_unit *unit, int32_t r, const pio_source_row *row,
-                              int32_t cols, window *w, pio_error *error) {
-    const extent first = extent_of(row, cols);
-    w->tensor = NULL;
-    w->from = first.from;
-    w->to = first.to;
-    if (w->to - w->from + WINDOW_BYTES > w->capacity) {
-        free(w->bytes);
-        w->capacity = w->to - w->from + WINDOW_BYTES;
-        w->bytes = malloc(w->capacity);
-        if (!w->bytes) return pio_fail_memory(error, "reading weights", w->capacity);
-    }
-    while (++r < unit->n_rows) {
-        const pio_source_row next = pio_source_find(l->model, l->parts, unit->weight, unit->first_row + r);
-        const extent its = extent_of(&next, cols);
-        if (next.tensor != row->tensor || its.from < w->from || its.from > w->to || its.to - w->from > w->capacity)
+static extent extent_of(const pio_source_row *row, int32_t cols) {
+    const uint64_t from = (uint64_t)((const char *)row->data - (const char *)row->tensor->data);
+    return (extent){from, from + ((uint64_t)(cols - 1) * (uint64_t)row->stride + 1) * element_bytes_of(row)};
+}
+
+/* Rows of a unit that lie in the file as they follow each other: one behind the other, or, of a transposed tensor, one
+ * beside the other. `bytes` is a copy of where they lie, not the mapped file: one that becomes shorter meanwhile is
+ * then an error, page faults cost more than reading, and elements are aligned. */
+typedef struct window {
+    pio_source_row first;
+    int32_t n_rows;
+    char *bytes;
+    void *row, *quantize_scratch; /* room for one gathered row, and what pio_quantize wants */
+} window;
+
+/* Finds the window that begins with the unit's row `r`, some WINDOW_BYTES large, and reads it: where bf16 stays bf16,
+ * to where the rows stay, else into the thread's own memory. */
+static pio_status read_window(loader *l, const pio_fill_unit *unit, int32_t r, const pio_canonical *rows,
+                              pio_fill_scratch *own, window *w, pio_error *error) {
+    const int32_t cols = rows->cols;
+    *w = (window){.first = pio_source_find(l->model, l->parts, unit->weight, unit->first_row + r), .n_rows = 1};
+    const pio_source_row *first = &w->first;
+    const extent begin = extent_of(first, cols);
+    const uint64_t element_bytes = element_bytes_of(first), most = begin.to - begin.from + WINDOW_BYTES,
+                   step = element_bytes * (first->stride == 1 ? (uint64_t)cols : 1);
+    extent its = begin;
+    while (r + w->n_rows < unit->n_rows) {
+        const pio_source_row next = pio_source_find(l->model, l->parts, unit->weight, unit->first_row + r + w->n_rows);
+        const extent after = extent_of(&next, cols);
+        if (next.tensor != first->tensor || next.stride != first->stride || after.from != its.from + step ||
+            after.to - begin.from > most)
             break;
-        w->to = PIO_MAX(w->to, its.to);
+        its = after;
+        w->n_rows++;
     }
-    pio_status status =
-        pio_file_copy(row->tensor->file, row->tensor->offset + w->from, w->to - w->from, w->bytes, error);
-    if (!status) w->tensor = row->tensor;
-    return status;
+    const uint64_t scratch_bytes = PIO_ROUND_UP(pio_quantize_scratch(cols), 64u),
+                   row_bytes = PIO_ROUND_UP(sizeof(float) * (uint64_t)cols, 64u);
+    char *room = pio_fill_scratch_get(own, scratch_bytes + row_bytes + most);
+    if (!room) return pio_fail_memory(error, "reading weights", scratch_bytes + row_bytes + most);
+    w->quantize_scratch = room;
+    w->row = room + scratch_bytes;
+    w->bytes = room + scratch_bytes + row_bytes;
+    if (rows->dtype == PIO_DTYPE_BF16 && first->tensor->dtype == PIO_STORED_BF16 && first->stride == 1)
+        w->bytes = some_rows(rows, r, w->n_rows).codes;
+    atomic_fetch_add(&l->read_bytes, (uint64_t)w->n_rows * (uint64_t)cols * element_bytes);
+    return pio_file_copy(first->tensor->file, first->tensor->offset + begin.from, its.to - begin.from, w->bytes, error);
+}
+
+/* The elements of the window's row `i`, side by side. */
+static const void *gather(const window *w, int32_t i, int32_t cols) {
+    const size_t bytes = element_bytes_of(&w->first);
+    for (size_t c = 0; c < (size_t)cols; c++)
+        memcpy((char *)w->row + c * bytes, w->bytes + bytes * ((size_t)i + c * (size_t)w->first.stride), bytes);
+    return w->row;
 }
 
 /* Converts the unit's rows to the stored type. */
-static pio_status read_rows(const loader *l, const pio_fill_unit *unit, pio_canonical *rows, pio_error *error) {
-    const size_t scratch_bytes = PIO_ROUND_UP(pio_quantize_scratch(rows->cols), 64u);
-    char *scratch = aligned_alloc(64, scratch_bytes + PIO_ROUND_UP(sizeof(float) * (size_t)rows->cols, 64u));
-    void *gathered = scratch ? scratch + scratch_bytes : NULL;
-    window w = {0};
-    pio_status status = scratch ? PIO_OK : pio_fail_memory(error, "quantising", scratch_bytes);
-    for (int32_t r = 0; r < unit->n_rows && !status; r++) {
-        pio_source_row row = pio_source_find(l->model, l->parts, unit->weight, unit->first_row + r);
-        const extent its = extent_of(&row, rows->cols);
-        if (w.tensor != row.tensor || its.from < w.from || its.to > w.to)
-            status = read_window(l, unit, r, &row, rows->cols, &w, error);
-        if (status) break;
-        row.data = w.bytes + (its.from - w.from);
-        const pio_canonical to = one_row(rows, r);
-        const void *data = row.stride == 1 ? row.data : gather(&row, rows->cols, gathered);
-        int64_t bad = pio_quantize(l->model->chosen.caps.features, dtype_of(row.tensor), data, &to, scratch);
-        if (bad >= 0) status = not_finite(l, unit, r, (int32_t)bad, error);
+static pio_status read_rows(loader *l, const pio_fill_unit *unit, pio_fill_scratch *own, const pio_canonical *rows,
+                            pio_error *error) {
+    const uint32_t features = l->model->chosen.cpu_features;
+    const int32_t cols = rows->cols;
+    window w;
+    for (int32_t r = 0; r < unit->n_rows; r += w.n_rows) {
+        pio_status status = read_window(l, unit, r, rows, own, &w, error);
+        if (status) return status;
+        const int32_t at_once = w.first.stride == 1 ? w.n_rows : 1;
+        for (int32_t i = 0; i < w.n_rows; i += at_once) {
+            const pio_canonical to = some_rows(rows, r + i, at_once);
+            const void *data = w.first.stride == 1 ? w.bytes : gather(&w, i, cols);
+            const int64_t bad = pio_quantize(features, dtype_of(w.first.tensor), data, &to, w.quantize_scratch);
+            if (bad >= 0) return not_finite(l, unit, r + i + (int32_t)(bad / cols), (int32_t)(bad % cols), error);
+        }
     }
-    free(w.bytes);
-    free(scratch);
-    return status;
+    return PIO_OK;
 }
 
-static pio_status fill_rows(void *user, const pio_fill_unit *unit, pio_canonical *rows, pio_error *error) {
+static pio_status fill_rows(void *user, const pio_fill_unit *unit, pio_fill_scratch *own, pio_canonical *rows,
+                            pio_error *error) {
     loader *l = user;
     const pio_weight *weight = &l->model->spec.weights[unit->weight];
     if (weight->kind == PIO_WEIGHT_VALUES) {
@@ -290,11 +302,14 @@ static pio_status fill_rows(void *user, const pio_fill_unit *unit, pio_canonical
         return PIO_OK;
     }
     if (l->cached && is_quantised(weight)) {
-        read_cached(l, unit, rows);
-        add_to_checksum(l, unit, rows);
-        return PIO_OK;
+        pio_status status = read_cached(l, unit, rows, error);
+        if (status)
+            atomic_store(&l->cache_fails, true);
+        else
+            add_to_checksum(l, unit, rows);
+        return status;
     }
-    pio_status status = read_rows(l, unit, rows, error);
+    pio_status status = read_rows(l, unit, own, rows, error);
     if (status || !l->writer || !is_quantised(weight)) return status;
     add_to_checksum(l, unit, rows);
     return write_cached(l, unit, rows, error);
@@ -313,7 +328,7 @@ pio_status pio_model_fill_weights(pio_model *model, pio_error *error) {
     if (!status) {
         open_cache(&l, true);
         status = pio_fill(model, l.cached ? "reading quantised weights" : "loading weights", fill_rows, &l, error);
-        if (!status && l.cached && !cache_was_right(&l)) {
+        if (l.cached && (atomic_load(&l.cache_fails) || (!status && !cache_was_right(&l)))) {
             pio_model_note(model, true, "the kept quantised weights are damaged and made anew");
             close_cache(&l, PIO_CORRUPT);
             open_cache(&l, false);
@@ -321,6 +336,7 @@ pio_status pio_model_fill_weights(pio_model *model, pio_error *error) {
         }
         close_cache(&l, status);
     }
+    model->read_bytes = atomic_load(&l.read_bytes);
     free(l.parts);
     free(l.first_plane);
     return status;

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "base/bytes.h"
-#include "engine/model.h"
+#include "engine/fill.h"
 #include "engine/step.h"
 #include "engine/vision.h"
 #include "kernels/kv_cache/kv_cache.h"
@@ -101,6 +101,7 @@ pio_status pio_model_plan_memory(pio_model *model, pio_error *error) {
     pio_step_limits limits = pio_model_step_limits(model);
     plan->states += pio_step_bytes(&limits);
     plan->total = fixed + plan->cache + pio_step_bytes(&limits);
+    plan->staging = pio_fill_staging_bytes(model);
     return PIO_OK;
 }
 
@@ -145,7 +146,7 @@ pio_status pio_model_allocate(pio_model *model, pio_error *error) {
     if (status) return status;
     pio_addr *weights = model->addresses, *caches = weights + spec->n_weights, *states = caches + spec->n_caches;
     for (int32_t i = 0; i < spec->n_weights && !status; i++)
-        status = create(model, pio_model_weight_bytes(model, i), PIO_BUFFER_UPLOAD, spec->weights[i].name,
+        status = create(model, pio_model_weight_bytes(model, i), PIO_BUFFER_DEVICE, spec->weights[i].name,
                         &model->weights[i], &weights[i], error);
     for (int32_t i = 0; i < spec->n_caches && !status; i++) {
         if (spec->caches[i].of_patches) continue; /* a run of the vision graph has its own */
@@ -154,8 +155,8 @@ pio_status pio_model_allocate(pio_model *model, pio_error *error) {
             create(model, model->cache_bytes[i], PIO_BUFFER_DEVICE, "KV cache", &model->caches[i], &caches[i], error);
     }
     for (int32_t i = 0; i < spec->n_states && !status; i++)
-        status = create(model, state_bytes(model, i), PIO_BUFFER_READBACK | PIO_BUFFER_UPLOAD, spec->states[i].name,
-                        &model->state_buffers[i], &states[i], error);
+        status = create(model, state_bytes(model, i), i == model->states.ring ? PIO_BUFFER_READBACK : PIO_BUFFER_DEVICE,
+                        spec->states[i].name, &model->state_buffers[i], &states[i], error);
     model->memory =
         (pio_memory){.weights = weights, .caches = caches, .states = states, .cache_bytes = model->cache_bytes};
     if (!status)

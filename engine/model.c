@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/threads.h"
 #include "engine/selftest.h"
@@ -194,12 +195,20 @@ pio_status pio_model_open(const char *directory, const pio_engine_options *optio
     }
 }
 
+static double now_s(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
 pio_status pio_model_load(pio_model *model, pio_error *error) {
     pio_status status = pio_model_allocate(model, error);
     if (!status) status = pio_model_record(model, error);
+    const double start = now_s();
     if (!status)
         status =
             model->options.dummy_weights ? pio_model_fill_dummies(model, error) : pio_model_fill_weights(model, error);
+    model->fill_s = now_s() - start;
     return status;
 }
 

@@ -16,6 +16,7 @@ typedef struct pio_memory_plan {
     uint64_t weights, cache, workspace, states;
     uint64_t vision; /* while a picture of PIO_VISION_PATCHES is seen: see vision.h */
     uint64_t total;
+    uint64_t staging;   /* of the host's memory, while weights are filled; not in the total */
     uint64_t available; /* what is free, or the part of it that the model may take */
 } pio_memory_plan;
 
@@ -59,6 +60,8 @@ typedef struct pio_model {
     uint64_t *cache_bytes;
     pio_memory memory;               /* what lists were recorded with */
     struct pio_step_host *step_host; /* the step block as the host fills it */
+    uint64_t read_bytes;             /* of checkpoint and cache, while the weights were filled */
+    double fill_s;                   /* how long that took */
 } pio_model;
 
 /* Reads the configuration, chooses the device and its kernels, tries each of them once (a kernel that answers wrongly

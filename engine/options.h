@@ -29,6 +29,7 @@ typedef struct pio_engine_options {
     int32_t max_sequences;       /* generating at once; 0: 1 */
     const char *kernels;         /* forced rows, as PIO_KERNEL; NULL: none */
     bool config_only;            /* opened for its plan: a config.json suffices */
+    bool unmapped;               /* the device's memory is not mapped even where it could be: for tests */
     bool keep_taps;              /* residuals stay readable after a step */
     bool dummy_weights;          /* random numbers in place of the checkpoint's weights */
     const char *cache_directory; /* of quantised weights; NULL: no cache */

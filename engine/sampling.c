@@ -135,7 +135,7 @@ static pio_status set_counts(pio_slots *slots, int32_t slot, const int32_t *prom
     pio_status status = PIO_OK;
     if (!slots->counts)
         status = pio_buffer_create(slots->model->chosen.device, bytes * (size_t)slots->model->options.max_sequences,
-                                   PIO_BUFFER_UPLOAD, "token counts", &slots->counts, error);
+                                   PIO_BUFFER_DEVICE, "token counts", &slots->counts, error);
     if (!status && !slots->host) slots->host = malloc(bytes);
     if (!status && !slots->host) status = pio_fail_memory(error, "token counts", bytes);
     if (status) return status;
@@ -152,7 +152,7 @@ static pio_status set_biases(pio_slots *slots, int32_t slot, const pio_sampling 
     pio_status status = PIO_OK;
     if (!slots->biases)
         status = pio_buffer_create(slots->model->chosen.device, bytes * (size_t)slots->model->options.max_sequences,
-                                   PIO_BUFFER_UPLOAD, "logit biases", &slots->biases, error);
+                                   PIO_BUFFER_DEVICE, "logit biases", &slots->biases, error);
     if (status) return status;
     for (int32_t i = 0; i < s->n_biases; i++) biases[i] = (pio_sample_bias){s->biases[i].id, s->biases[i].bias};
     *address = slots->biases->address + bytes * (size_t)slot;

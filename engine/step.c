@@ -14,7 +14,8 @@ struct pio_step_host {
     pio_step_limits limits;
     uint64_t at[N_PARTS + 1]; /* offset of each part; the last is the whole size */
     char *block;              /* the host's copy */
-    const char *logits;       /* mapped */
+    const char *logits;       /* mapped, or those of `fetched` */
+    pio_buffer *fetched;      /* where logits are copied from a device whose memory is not mapped; NULL: not yet */
     const int32_t *ring;      /* mapped */
 };
 
@@ -51,8 +52,9 @@ uint64_t pio_step_bytes(const pio_step_limits *limits) {
 
 static pio_status map_results(pio_model *model, pio_error *error) {
     void *logits = NULL, *ring = NULL;
-    pio_status status = pio_buffer_map(model->state_buffers[model->states.logits], &logits, error);
-    if (!status) status = pio_buffer_map(model->state_buffers[model->states.ring], &ring, error);
+    pio_status status = pio_buffer_map(model->state_buffers[model->states.ring], &ring, error);
+    if (!status && model->chosen.caps.host_visible)
+        status = pio_buffer_map(model->state_buffers[model->states.logits], &logits, error);
     model->step_host->logits = logits;
     model->step_host->ring = ring;
     return status;
@@ -65,7 +67,7 @@ pio_status pio_step_create(pio_model *model, pio_error *error) {
     lay_out(&host->limits, host->at);
     host->block = calloc(1, host->at[N_PARTS]);
     if (!host->block) return pio_fail_memory(error, "the step block", host->at[N_PARTS]);
-    pio_status status = pio_buffer_create(model->chosen.device, host->at[N_PARTS], PIO_BUFFER_UPLOAD, "step block",
+    pio_status status = pio_buffer_create(model->chosen.device, host->at[N_PARTS], PIO_BUFFER_DEVICE, "step block",
                                           &model->step, error);
     if (status) return status;
     const pio_addr base = model->step->address;
@@ -90,6 +92,7 @@ void pio_step_destroy(pio_model *model) {
     pio_buffer_destroy(model->step);
     model->step = NULL;
     if (!model->step_host) return;
+    pio_buffer_destroy(model->step_host->fetched);
     free(model->step_host->block);
     free(model->step_host);
     model->step_host = NULL;
@@ -222,6 +225,37 @@ pio_status pio_step_wait(pio_model *model, uint64_t number, pio_error *error) {
     if (!status)
         status = pio_buffer_invalidate(model->state_buffers[model->states.ring], 0, PIO_RING_TOKENS * sizeof(int32_t),
                                        error);
+    return status;
+}
+
+/* Makes the buffer that logits are copied to. */
+static pio_status make_fetched(pio_model *model, pio_error *error) {
+    struct pio_step_host *host = model->step_host;
+    const uint64_t bytes = model->state_buffers[model->states.logits]->bytes;
+    void *logits;
+    if (host->logits) return PIO_OK;
+    pio_status status =
+        pio_buffer_create(model->chosen.device, bytes, PIO_BUFFER_READBACK, "fetched logits", &host->fetched, error);
+    if (!status) status = pio_buffer_map(host->fetched, &logits, error);
+    if (!status) host->logits = logits;
+    return status;
+}
+
+pio_status pio_step_fetch_logits(pio_model *model, int32_t n_outs, pio_error *error) {
+    const pio_buffer *from = model->state_buffers[model->states.logits];
+    const uint64_t bytes = (uint64_t)model->spec.states[model->states.logits].row_bytes * (uint64_t)n_outs;
+    pio_list *list = NULL;
+    uint64_t number;
+    if (model->chosen.caps.host_visible)
+        return pio_buffer_invalidate(model->state_buffers[model->states.logits], 0, bytes, error);
+    pio_status status = make_fetched(model, error);
+    if (!status) status = pio_list_create(model->chosen.device, false, &list, error);
+    if (!status) status = pio_list_copy(list, model->step_host->fetched->address, from->address, bytes, error);
+    if (!status) status = pio_list_end(list, error);
+    if (!status) status = pio_queue_submit(model->queue, &list, 1, &number, error);
+    if (!status) status = pio_queue_wait(model->queue, number, UINT64_MAX, error);
+    if (!status) status = pio_buffer_invalidate(model->step_host->fetched, 0, bytes, error);
+    pio_list_destroy(list);
     return status;
 }
 

@@ -45,8 +45,11 @@ pio_status pio_step_head(pio_model *model, const pio_step_out *outs, int32_t n_o
 /* Waits for submission `number`. */
 pio_status pio_step_wait(pio_model *model, uint64_t number, pio_error *error);
 
-/* After a wait: logits of out row i of the newest head step, [vocab], and a drawn token in the ring. Valid until the
- * next head step. */
+/* After a wait: brings the logits of the newest head step's first n_outs rows to the host. */
+pio_status pio_step_fetch_logits(pio_model *model, int32_t n_outs, pio_error *error);
+
+/* Logits of out row i of the newest head step, once fetched, [vocab]; and, after a wait, a drawn token in the ring.
+ * Valid until the next head step. */
 const float *pio_step_logits(const pio_model *model, int32_t out);
 int32_t pio_step_ring(const pio_model *model, int32_t ring);
 

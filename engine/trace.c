@@ -77,6 +77,7 @@ static pio_status fetch(const tracer *t, const int32_t *forced, pio_error *error
         first += n;
         if (status || place < 0) continue;
         status = head(t, n, error);
+        if (!status) status = pio_step_fetch_logits(t->model, 1, error);
         if (!status) keep_logits(t, place);
         t->ids[first] = forced ? forced[place] : trace->greedy[place];
     }

@@ -56,10 +56,12 @@ pio_status pio_vision_make_buckets(pio_model *model, pio_error *error) {
 
 /* ---- what a run takes ---- */
 
-/* Offsets in the two buffers of a run: what the host writes, and what the device alone sees. */
+/* Offsets in the two buffers of a run: what the host writes, and what the device alone sees, which has a copy of the
+ * former where the device's memory is its own. */
 typedef struct layout {
     int32_t n_pictures, n_patches, n_pages;
     uint64_t counts, positions, cache_rows, sequences, pages, taps, patches, upload_bytes;
+    uint64_t inputs;                         /* of the copy */
     uint64_t arena, caches, workspace_bytes; /* the caches, one behind the other, from `caches` on */
     uint64_t rows_bytes;
 } layout;
@@ -89,6 +91,7 @@ static layout lay_out(const pio_model *model, int32_t n_pictures, int32_t n_patc
     l.pages = take(end, sizeof(int32_t) * (uint64_t)n_pages);
     l.taps = take(end, sizeof(pio_step_taps) * n);
     l.patches = take(end, state_bytes(model, "patches", n_patches));
+    if (!model->chosen.caps.host_visible) l.inputs = take(&l.workspace_bytes, l.upload_bytes);
     l.arena = take(&l.workspace_bytes, arena_bytes);
     l.caches = l.workspace_bytes;
     for (int32_t i = 0; i < model->spec.n_caches; i++)
@@ -102,7 +105,7 @@ pio_status pio_vision_bytes(const pio_model *model, int32_t n_patches, uint64_t 
     pio_status status = make_plan(model, n_patches, &plan, error);
     if (status) return status;
     const layout l = lay_out(model, 1, n_patches, PIO_CEIL_DIV(n_patches, model->spec.page_tokens), plan.arena_bytes);
-    *bytes = l.upload_bytes + l.workspace_bytes + l.rows_bytes;
+    *bytes = (model->chosen.caps.host_visible ? l.upload_bytes : 0) + l.workspace_bytes + l.rows_bytes;
     pio_plan_free(&plan);
     return PIO_OK;
 }
@@ -186,20 +189,21 @@ static pio_status set_addresses(run *r, pio_error *error) {
         r->cache_bytes[i] = pio_model_cache_bytes(r->model, i, 1 + r->at.n_pages);
         caches[i] = r->workspace->address + take(&end, r->cache_bytes[i]);
     }
-    const pio_addr upload = r->upload->address;
-    states[pio_spec_state(spec, "patches")] = upload + r->at.patches;
+    const pio_addr inputs =
+        r->model->chosen.caps.host_visible ? r->upload->address : r->workspace->address + r->at.inputs;
+    states[pio_spec_state(spec, "patches")] = inputs + r->at.patches;
     states[pio_spec_state(spec, "pictures")] = r->rows->address;
     r->memory = (pio_memory){.weights = r->model->memory.weights,
                              .caches = caches,
                              .states = states,
                              .cache_bytes = r->cache_bytes,
                              .arena = r->workspace->address + r->at.arena,
-                             .step = {.counts = upload + r->at.counts,
-                                      .positions = upload + r->at.positions,
-                                      .cache_rows = upload + r->at.cache_rows,
-                                      .sequences = upload + r->at.sequences,
-                                      .pages = upload + r->at.pages,
-                                      .taps = upload + r->at.taps}};
+                             .step = {.counts = inputs + r->at.counts,
+                                      .positions = inputs + r->at.positions,
+                                      .cache_rows = inputs + r->at.cache_rows,
+                                      .sequences = inputs + r->at.sequences,
+                                      .pages = inputs + r->at.pages,
+                                      .taps = inputs + r->at.taps}};
     return PIO_OK;
 }
 
@@ -208,7 +212,12 @@ static pio_status record(run *r, pio_error *error) {
     pio_status status = pio_list_create(r->model->chosen.device, false, &r->list, error);
     if (!status) status = pio_schedule_make(&r->plan, &r->memory, &schedule, error);
     if (status) return status;
-    status = pio_record(&schedule, r->model->kernels, r->list, error);
+    if (!r->model->chosen.caps.host_visible) {
+        const pio_addr inputs = r->workspace->address + r->at.inputs;
+        status = pio_list_copy(r->list, inputs, r->upload->address, r->at.upload_bytes, error);
+        if (!status) status = pio_list_barrier(r->list, error);
+    }
+    if (!status) status = pio_record(&schedule, r->model->kernels, r->list, error);
     if (!status) status = pio_list_end(r->list, error);
     pio_schedule_free(&schedule);
     return status;
@@ -225,13 +234,13 @@ static pio_status grow(pio_model *model, pio_buffer **buffer, uint64_t bytes, ui
 
 static pio_status allocate(run *r, pio_error *error) {
     pio_model *model = r->model;
-    pio_status status =
-        grow(model, &model->picture_upload, r->at.upload_bytes, PIO_BUFFER_UPLOAD, "the patches of a picture", error);
+    pio_status status = grow(model, &model->picture_upload, r->at.upload_bytes, PIO_BUFFER_UPLOAD | PIO_BUFFER_READBACK,
+                             "the patches of a picture", error);
     if (!status)
         status = grow(model, &model->picture_workspace, r->at.workspace_bytes, PIO_BUFFER_DEVICE,
                       "the workspace of a picture", error);
     if (!status)
-        status = pio_buffer_create(model->chosen.device, r->at.rows_bytes, PIO_BUFFER_READBACK, "the rows of a picture",
+        status = pio_buffer_create(model->chosen.device, r->at.rows_bytes, PIO_BUFFER_DEVICE, "the rows of a picture",
                                    &r->rows, error);
     r->upload = model->picture_upload;
     r->workspace = model->picture_workspace;

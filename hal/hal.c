@@ -37,7 +37,9 @@ pio_status pio_device_create(const pio_driver *driver, int index, const pio_driv
     if (options->n_threads < 0 || options->n_threads > PIO_MAX_THREADS)
         return pio_fail(error, PIO_INVALID_ARGUMENT, "%d threads are not possible: ask for 1 to %d, or 0 for the best",
                         options->n_threads, PIO_MAX_THREADS);
-    return driver->create(index, options, out, error);
+    pio_status status = driver->create(index, options, out, error);
+    if (!status) (*out)->unmapped = options->unmapped;
+    return status;
 }
 
 void pio_device_destroy(pio_device *device) {
@@ -47,6 +49,7 @@ void pio_device_destroy(pio_device *device) {
 void pio_device_get_caps(pio_device *device, pio_device_caps *caps) {
     memset(caps, 0, sizeof *caps);
     device->ops->caps(device, caps);
+    if (device->unmapped) caps->host_visible = false;
 }
 
 pio_status pio_device_status(pio_device *device, pio_error *error) {

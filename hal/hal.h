@@ -2,8 +2,8 @@
  *
  * A driver embeds `pio_device` first in its own struct and fills `ops`. hal.c checks the arguments once, so that
  * drivers need not. Objects belong to the device that made them and are destroyed before it. One thread uses a device
- * at a time; `pio_queue_wait` alone may come from a second one. Once a call has returned PIO_DEVICE_LOST, every later
- * one does, and destroying still works. */
+ * at a time; `pio_queue_wait` alone may come from others beside it. Once a call has returned PIO_DEVICE_LOST, every
+ * later one does, and destroying still works. */
 #ifndef PIO_HAL_HAL_H
 #define PIO_HAL_HAL_H
 
@@ -49,7 +49,7 @@ typedef struct pio_device_caps {
     char detail[256];  /* instruction sets, threads, driver: one line */
     uint32_t features; /* pio_feature bits */
     bool computes;     /* false: dispatches do nothing (null) */
-    bool host_visible; /* buffers can be mapped, and mapping costs nothing */
+    bool host_visible; /* its memory is the host's, cached: any buffer can be mapped, and mapping costs nothing */
     bool asynchronous; /* submit returns before the work is done */
     int n_workers;     /* CPU: threads of the group; else the number of multiprocessors */
     int subgroup_size; /* 1 on the CPU */
@@ -70,8 +70,8 @@ typedef struct pio_queue pio_queue;
 
 typedef enum pio_buffer_usage {
     PIO_BUFFER_DEVICE = 0,        /* device memory; mappable only where caps say host_visible */
-    PIO_BUFFER_UPLOAD = 1 << 0,   /* written by the host */
-    PIO_BUFFER_READBACK = 1 << 1, /* read by the host */
+    PIO_BUFFER_UPLOAD = 1 << 0,   /* written by the host; without READBACK it may lie on the device, slow to read */
+    PIO_BUFFER_READBACK = 1 << 1, /* read by the host: cached memory of the host's */
 } pio_buffer_usage;
 
 typedef enum pio_queue_kind { PIO_QUEUE_COMPUTE, PIO_QUEUE_TRANSFER } pio_queue_kind;
@@ -141,6 +141,7 @@ typedef struct pio_device_ops {
 struct pio_device {
     const pio_device_ops *ops;
     atomic_bool lost; /* set by the driver, for good */
+    bool unmapped;    /* set by hal.c */
 };
 struct pio_buffer {
     pio_device *device;
@@ -228,6 +229,7 @@ pio_status pio_queue_elapsed(pio_queue *queue, uint64_t number, uint64_t *ns,
 struct pio_driver_options {
     int n_threads;         /* CPU: 0 (one a physical core, within affinity and quota) to PIO_MAX_THREADS */
     uint32_t features_off; /* pio_feature bits that must not be used */
+    bool unmapped;         /* caps do not say host_visible, as on a card with its own memory: for tests */
 };
 
 /* Called through pio_device_create, but for count and describe. */

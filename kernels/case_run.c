@@ -70,9 +70,9 @@ static bool pack_weight(case_block *block, pio_layout layout, pio_operand *refer
     for (int32_t i = 0; i < block->n_matrices && ready; i++) {
         ready = make_canonical((const float *)floats.data + (int64_t)i * block->rows * block->cols, &canonical);
         if (ready) {
-            of_reference->pack(&canonical, 0, block->reference.data + i * reference->matrix_bytes, block->rows,
-                               block->cols);
-            of_row->pack(&canonical, 0, block->row.data + i * row->matrix_bytes, block->rows, block->cols);
+            pio_layout_pack(reference->layout, &canonical, 0, block->reference.data + i * reference->matrix_bytes,
+                            block->rows, block->cols);
+            pio_layout_pack(layout, &canonical, 0, block->row.data + i * row->matrix_bytes, block->rows, block->cols);
         }
         free(canonical.codes);
         free(canonical.subs);

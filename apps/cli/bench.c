@@ -48,19 +48,30 @@ static json_t *result_json(const measured *m) {
                      ceilings_json(&m->around[0]), ceilings_json(&m->around[1]), "profile", profile_json(&m->profile));
 }
 
+/* How the weights came from the checkpoint or the cache of quantised weights. */
+static json_t *load_json(const pio_model *model) {
+    return json_pack("{s:I, s:f, s:f}", "bytes", (json_int_t)model->read_bytes, "seconds", model->fill_s, "bytes_per_s",
+                     (double)model->read_bytes / model->fill_s);
+}
+
 static json_t *as_json(const pio_model *model, const pio_ceilings *ceilings, const measured *results, int n) {
     const pio_chosen_device *chosen = &model->chosen;
     json_t *list = json_array();
     for (int i = 0; i < n; i++) json_array_append_new(list, result_json(&results[i]));
-    return json_pack("{s:s, s:s, s:i, s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:o, s:o}", "version", PIO_VERSION, "backend",
-                     pio_backend_name(chosen->caps.backend), "index", chosen->index, "device", chosen->caps.name,
-                     "detail", chosen->caps.detail, "model", model->directory, "family",
-                     pio_model_family_name(model->family), "weights", pio_dtype_name(model->options.weights), "compute",
-                     model->options.compute_f32 ? "f32" : "fast", "weight_bytes",
-                     (json_int_t)model->memory_plan.weights, "ceilings", ceilings_json(ceilings), "results", list);
+    json_t *json = json_pack(
+        "{s:s, s:s, s:i, s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:o, s:o}", "version", PIO_VERSION, "backend",
+        pio_backend_name(chosen->caps.backend), "index", chosen->index, "device", chosen->caps.name, "detail",
+        chosen->caps.detail, "model", model->directory, "family", pio_model_family_name(model->family), "weights",
+        pio_dtype_name(model->options.weights), "compute", model->options.compute_f32 ? "f32" : "fast", "weight_bytes",
+        (json_int_t)model->memory_plan.weights, "ceilings", ceilings_json(ceilings), "results", list);
+    if (json && model->read_bytes) json_object_set_new(json, "load", load_json(model)); /* not of dummies */
+    return json;
 }
 
-static void print_text(const pio_ceilings *ceilings, const measured *results, int n) {
+static void print_text(const pio_model *model, const pio_ceilings *ceilings, const measured *results, int n) {
+    if (model->read_bytes)
+        printf("load: %.3f GB in %.3f s, %.2f GB/s\n", (double)model->read_bytes / 1e9, model->fill_s,
+               (double)model->read_bytes / 1e9 / model->fill_s);
     printf("ceilings: reads %.1f GB/s, computes %.3f Top/s\n", ceilings->read_bytes_per_s / 1e9,
            ceilings->ops_per_s / 1e12);
     for (int i = 0; i < n; i++) {
@@ -125,7 +136,7 @@ static int run_tests(const cli_options *options, pio_model *model, pio_error *er
     else if (options->json)
         code = cli_print_json(as_json(model, &ceilings, results, n_tests));
     else
-        print_text(&ceilings, results, n_tests);
+        print_text(model, &ceilings, results, n_tests);
     for (int i = 0; i < n_tests; i++) {
         pio_bench_result_free(&results[i].result);
         pio_profile_free(&results[i].profile);

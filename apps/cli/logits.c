@@ -85,6 +85,7 @@ static pio_status write_logits(feeder *f, int32_t first_row, int32_t n_rows, pio
         for (int32_t i = 0; i < n; i++) outs[i] = (pio_step_out){.row = at + i, .slot = -1};
         status = pio_step_head(f->model, outs, n, &number, error);
         if (!status) status = pio_step_wait(f->model, number, error);
+        if (!status) status = pio_step_fetch_logits(f->model, n, error);
         for (int32_t i = 0; i < n && !status; i++) {
             if (first_row + at + i >= f->n_given) break; /* the continuation's logits are not asked for */
             status = check_finite(f, first_row + at + i, pio_step_logits(f->model, i), error);

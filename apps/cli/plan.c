@@ -78,11 +78,12 @@ static json_t *as_json(const pio_model *model, const pio_config *config) {
     json_t *memory = json_pack("{s:I, s:I, s:I, s:I, s:I, s:I}", "weights", (json_int_t)m->weights, "kv_cache",
                                (json_int_t)m->cache, "workspace", (json_int_t)m->workspace, "states",
                                (json_int_t)m->states, "vision", (json_int_t)m->vision, "total", (json_int_t)m->total);
-    json_t *json = json_pack("{s:s, s:s, s:s, s:s, s:s, s:i, s:i, s:o, s:o, s:o}", "model", model->directory, "family",
-                             model->family->product, "backend", pio_backend_name(chosen->caps.backend), "device",
-                             chosen->caps.name, "weights", pio_dtype_name(model->options.weights), "context",
+    json_t *json = json_pack("{s:s, s:s, s:s, s:s, s:s, s:i, s:i, s:o, s:I, s:o, s:o}", "model", model->directory,
+                             "family", model->family->product, "backend", pio_backend_name(chosen->caps.backend),
+                             "device", chosen->caps.name, "weights", pio_dtype_name(model->options.weights), "context",
                              model->options.context, "page_tokens", model->spec.page_tokens, "memory_bytes", memory,
-                             "steps", steps_of(model), "settings", pio_config_show(config, model));
+                             "staging_bytes", (json_int_t)m->staging, "steps", steps_of(model), "settings",
+                             pio_config_show(config, model));
     json_t *room = room_of(model);
     json_object_update(json, room);
     json_decref(room);
@@ -123,6 +124,7 @@ static void print_text(const pio_model *model, const pio_config *config) {
            (double)m->workspace / 1e6, (double)m->states / 1e6);
     if (m->vision) printf(", a picture %.1f MB", (double)m->vision / 1e6);
     printf(": %.1f MB in all\n", (double)m->total / 1e6);
+    if (m->staging) printf("staging    %.1f MB of the host's memory while loading\n", (double)m->staging / 1e6);
     print_room(model);
     json_t *steps = steps_of(model), *step, *kernel;
     size_t i, j;

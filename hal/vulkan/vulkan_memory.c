@@ -20,7 +20,7 @@ static wish wish_of(const vulkan_device *device, uint32_t usage) {
                                 cached = VK_MEMORY_PROPERTY_HOST_CACHED_BIT;
     if (usage & PIO_BUFFER_READBACK) return (wish){host, cached};
     if (usage & PIO_BUFFER_UPLOAD) return (wish){host, local};
-    return device->physical.caps.host_visible ? (wish){host, local} : (wish){0, local};
+    return device->physical.caps.host_visible ? (wish){host, local | cached} : (wish){0, local};
 }
 
 /* The type of memory that has most of what is liked; of equals the first, as drivers order them. */
@@ -56,11 +56,15 @@ static void get_budget(const vulkan_device *device, uint32_t heap, pio_memory_bu
     budget->free_bytes = limit > used ? limit - used : 0;
 }
 
+/* Of the heap that buffers of this usage come from. */
+static void get_budget_for(const vulkan_device *device, uint32_t usage, pio_memory_budget *budget) {
+    const uint32_t type = choose_type(device, usage, UINT32_MAX);
+    get_budget(device, type == UINT32_MAX ? 0 : device->physical.memory.memoryTypes[type].heapIndex, budget);
+}
+
 pio_status vulkan_memory_budget(pio_device *base, pio_memory_budget *budget, pio_error *error) {
     (void)error;
-    const vulkan_device *device = (vulkan_device *)base;
-    const uint32_t type = choose_type(device, PIO_BUFFER_DEVICE, UINT32_MAX);
-    get_budget(device, type == UINT32_MAX ? 0 : device->physical.memory.memoryTypes[type].heapIndex, budget);
+    get_budget_for((vulkan_device *)base, PIO_BUFFER_DEVICE, budget);
     return PIO_OK;
 }
 
@@ -194,7 +198,7 @@ pio_status vulkan_buffer_create(pio_device *base, uint64_t bytes, uint32_t usage
     vulkan_buffer *buffer = calloc(1, sizeof *buffer);
     pio_memory_budget budget;
     if (!buffer) return pio_fail_memory(error, name, sizeof *buffer);
-    vulkan_memory_budget(base, &budget, NULL);
+    get_budget_for(device, usage, &budget);
     VkResult result =
         bytes > budget.free_bytes ? VK_ERROR_OUT_OF_DEVICE_MEMORY : find_range(device, bytes, usage, buffer);
     if (result) {

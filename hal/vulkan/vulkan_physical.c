@@ -208,6 +208,16 @@ static void fill_caps(const vulkan_instance *instance, const properties *p, vulk
              VK_API_VERSION_MAJOR(base->apiVersion), VK_API_VERSION_MINOR(base->apiVersion), caps->subgroup_size);
 }
 
+/* Whether the device's memory is the host's, cached. Memory that is mapped through a bus is not: it is written slowly
+ * and read in ages, so that copies are better. */
+static bool shares_memory(const VkPhysicalDeviceMemoryProperties *memory) {
+    const VkMemoryPropertyFlags wanted =
+        VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT | VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT | VK_MEMORY_PROPERTY_HOST_CACHED_BIT;
+    for (uint32_t i = 0; i < memory->memoryTypeCount; i++)
+        if ((memory->memoryTypes[i].propertyFlags & wanted) == wanted) return true;
+    return false;
+}
+
 void vulkan_describe(const vulkan_instance *instance, VkPhysicalDevice device, vulkan_physical *out) {
     properties p;
     VkPhysicalDeviceMemoryProperties2 memory = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_PROPERTIES_2};
@@ -217,6 +227,7 @@ void vulkan_describe(const vulkan_instance *instance, VkPhysicalDevice device, v
     fill_caps(instance, &p, out);
     instance->GetPhysicalDeviceMemoryProperties2(device, &memory);
     out->memory = memory.memoryProperties;
+    out->caps.host_visible &= shares_memory(&out->memory);
     out->timestamp_ns = p.base.properties.limits.timestampPeriod;
     out->coherent_bytes = p.base.properties.limits.nonCoherentAtomSize;
     memcpy(out->max_groups, p.base.properties.limits.maxComputeWorkGroupCount, sizeof out->max_groups);

@@ -24,10 +24,16 @@ static void pack_panel(const uint16_t *rows, int32_t n_rows, int32_t cols, uint3
                        panel + r);
 }
 
-void pio_bf16_x16_pack(const pio_canonical *src, int32_t first_row, void *packed, int32_t rows, int32_t cols) {
+void pio_bf16_x16_planes(int32_t rows, int32_t cols, pio_plane planes[PIO_MAX_PLANES]) {
     (void)rows;
+    memset(planes, 0, PIO_MAX_PLANES * sizeof *planes);
+    planes[0].panel_bytes = pio_bf16_x16_panel_bytes(cols);
+}
+
+void pio_bf16_x16_pack(const pio_canonical *src, void *const to[PIO_MAX_PLANES]) {
+    const int32_t cols = src->cols;
     uint64_t panel_bytes = pio_bf16_x16_panel_bytes(cols);
-    uint8_t *panel = (uint8_t *)packed + (uint64_t)(first_row / PIO_X16_ROWS) * panel_bytes;
+    uint8_t *panel = to[0];
     const uint16_t *elements = src->codes;
     for (int32_t first = 0; first < src->rows; first += PIO_X16_ROWS, panel += panel_bytes)
         pack_panel(elements + (uint64_t)first * (uint64_t)cols, PIO_MIN(PIO_X16_ROWS, src->rows - first), cols,

@@ -37,10 +37,17 @@ static float pack_row(const uint16_t *restrict row, int32_t cols, uint16_t *rest
     return scale;
 }
 
-void pio_f16s_rows_pack(const pio_canonical *src, int32_t first_row, void *packed, int32_t rows, int32_t cols) {
-    char *codes = (char *)packed + code_stride(cols) * (uint64_t)first_row;
-    float *scales = (float *)(void *)((char *)packed + scales_at(rows, cols)) + first_row;
-    for (int32_t r = 0; r < PIO_MIN(src->rows, rows - first_row); r++)
+void pio_f16s_rows_planes(int32_t rows, int32_t cols, pio_plane planes[PIO_MAX_PLANES]) {
+    planes[0] = (pio_plane){0, code_stride(cols)};
+    planes[1] = (pio_plane){scales_at(rows, cols), sizeof(float)};
+    planes[2] = (pio_plane){0, 0};
+}
+
+void pio_f16s_rows_pack(const pio_canonical *src, void *const to[PIO_MAX_PLANES]) {
+    const int32_t cols = src->cols;
+    char *codes = to[0];
+    float *scales = to[1];
+    for (int32_t r = 0; r < src->rows; r++)
         scales[r] = pack_row((const uint16_t *)src->codes + (uint64_t)r * (uint64_t)cols, cols,
                              (uint16_t *)(void *)(codes + code_stride(cols) * (uint64_t)r));
 }

@@ -5,13 +5,17 @@
 #include "base/compiler.h"
 #include "kernels/dtype/layout.h"
 
-#define PIO_LAYOUT(NAME, name, dtype, panel)                                                                           \
+#define PIO_ROWS_LAYOUT(NAME, name, dtype)                                                                             \
     uint64_t pio_##name##_bytes(int32_t rows, int32_t cols);                                                           \
-    void pio_##name##_pack(const pio_canonical *src, int32_t first_row, void *packed, int32_t rows, int32_t cols);     \
+    void pio_##name##_planes(int32_t rows, int32_t cols, pio_plane planes[PIO_MAX_PLANES]);                            \
     void pio_##name##_unpack_row(const void *packed, int32_t rows, int32_t cols, int32_t row, float *out);
+#define PIO_LAYOUT(NAME, name, dtype, panel)                                                                           \
+    PIO_ROWS_LAYOUT(NAME, name, dtype)                                                                                 \
+    void pio_##name##_pack(const pio_canonical *src, void *const to[PIO_MAX_PLANES]);
 #define PIO_CACHE_LAYOUT(NAME, name, dtype)
 #include "kernels/dtype/layout.def"
 #undef PIO_LAYOUT
+#undef PIO_ROWS_LAYOUT
 #undef PIO_CACHE_LAYOUT
 
 /* f16s_rows: bf16 weights for matrix units that know float16 alone. Codes float16 [rows][cols rounded up to 32, zeros];

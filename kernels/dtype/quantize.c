@@ -124,7 +124,7 @@ static void widen_f16(const uint16_t *x, int32_t n, float *out) {
     for (int32_t i = 0; i < n; i++) out[i] = pio_f16_to_f32(x[i]);
 }
 
-const pio_block_quantizer pio_block_quantizer_base = {largest_of, quantize_q8, quantize_q4, widen_f16};
+const pio_block_quantizer pio_block_quantizer_base = {largest_of, quantize_q8, quantize_q4, widen_f16, finite_bf16};
 
 /* One row as float32, zeros up to a multiple of 512 columns. */
 static void widen(const pio_block_quantizer *q, pio_dtype from, const void *row, int32_t cols, float *out) {
@@ -201,12 +201,27 @@ static void row_to(const pio_block_quantizer *q, const float *x, const pio_canon
     }
 }
 
+/* What stays bf16 has no need of float32: loading is as fast as this. */
+static int64_t copy_rows(const pio_block_quantizer *q, const uint16_t *rows, const pio_canonical *to) {
+    for (int32_t row = 0; row < to->rows; row++) {
+        const uint16_t *x = rows + (uint64_t)row * (uint64_t)to->cols;
+        uint16_t *out = (uint16_t *)to->codes + (uint64_t)row * (uint64_t)to->cols;
+        if (out != x) memcpy(out, x, sizeof *out * (size_t)to->cols);
+        if (q->finite_bf16(out, to->cols)) continue;
+        int32_t i = 0;
+        while (isfinite(pio_bf16_to_f32(out[i]))) i++;
+        return (int64_t)row * to->cols + i;
+    }
+    return -1;
+}
+
 int64_t pio_quantize(uint32_t cpu_features, pio_dtype from, const void *rows, const pio_canonical *to, void *scratch) {
     const pio_block_quantizer *q = cpu_features & PIO_CPU_AVX512 ? &pio_block_quantizer_avx512
                                    : cpu_features & PIO_CPU_AVX2 ? &pio_block_quantizer_avx2
                                                                  : &pio_block_quantizer_base;
     uint64_t row_bytes = (uint64_t)to->cols * (from == PIO_DTYPE_F32 ? 4 : 2);
     float *x = scratch;
+    if (from == PIO_DTYPE_BF16 && to->dtype == PIO_DTYPE_BF16) return copy_rows(q, rows, to);
     for (int32_t row = 0; row < to->rows; row++) {
         widen(q, from, (const uint8_t *)rows + (uint64_t)row * row_bytes, to->cols, x);
         if (!isfinite(q->largest(x, (int32_t)(pio_quantize_scratch(to->cols) / sizeof *x))))

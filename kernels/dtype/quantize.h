@@ -9,6 +9,7 @@
 /* Converts rows [to->rows, to->cols] of type `from` (f32, bf16 or f16), row-major without gaps, into the planes of `to`
  * (f32, bf16, q8 or q4). cpu_features (PIO_CPU_...) picks the implementation; all give the same bits. scratch: room for
  * pio_quantize_scratch(cols) bytes, 64-byte aligned, a thread's own. Any number of threads may convert different rows.
+ * bf16 rows may already lie where they stay, at to->codes: then they are only looked through.
  *
  * q8: scale = largest magnitude of the block / 127 as bf16, codes to the nearest.
  * q4: for each of a list of scales around (largest magnitude) / 120, every group of 32 gets the sub-scale, of either

@@ -51,4 +51,4 @@ static void widen_f16(const uint16_t *x, int32_t n, float *out) {
     for (; i < n; i++) out[i] = pio_f16_to_f32(x[i]);
 }
 
-const pio_block_quantizer pio_block_quantizer_avx2 = {largest_of, quantize_q8, quantize_q4, widen_f16};
+const pio_block_quantizer pio_block_quantizer_avx2 = {largest_of, quantize_q8, quantize_q4, widen_f16, finite_bf16};

@@ -50,4 +50,4 @@ static void widen_f16(const uint16_t *x, int32_t n, float *out) {
     }
 }
 
-const pio_block_quantizer pio_block_quantizer_avx512 = {largest_of, quantize_q8, quantize_q4, widen_f16};
+const pio_block_quantizer pio_block_quantizer_avx512 = {largest_of, quantize_q8, quantize_q4, widen_f16, finite_bf16};

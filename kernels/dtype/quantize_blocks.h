@@ -2,6 +2,7 @@
 #ifndef PIO_KERNELS_DTYPE_QUANTIZE_BLOCKS_H
 #define PIO_KERNELS_DTYPE_QUANTIZE_BLOCKS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /* Rows are padded with zeros to a multiple of 512 columns; the outputs have room for n_blocks blocks of 256. */
@@ -13,6 +14,8 @@ typedef struct pio_block_quantizer {
     void (*q4)(const float x[512], const float largest[2], uint8_t codes[256], int8_t subs[16], uint16_t scales[2]);
     /* f16 or bf16 to float32. */
     void (*widen_f16)(const uint16_t *x, int32_t n, float *out);
+    /* Whether none of n values is infinite or NaN. */
+    bool (*finite_bf16)(const uint16_t *x, int32_t n);
 } pio_block_quantizer;
 
 extern const pio_block_quantizer pio_block_quantizer_base, pio_block_quantizer_avx2, pio_block_quantizer_avx512;

@@ -11,8 +11,8 @@
  *   l_pair(a)                      a lane's low int16 in both halves; l_to_float, l_round (to nearest even int32)
  *   l_mul_f, l_div_f, l_load_f, l_set_f, l_max_f
  *
- * and gets quantize_q4 and the rest. All operations are exact or rounded as IEEE 754 says, so every set of lanes gives
- * the same bits. */
+ * and gets quantize_q4, finite_bf16 and the rest. All operations are exact or rounded as IEEE 754 says, so every set of
+ * lanes gives the same bits. */
 #include "base/compiler.h"
 #include "base/dtype.h"
 
@@ -231,4 +231,13 @@ static float largest_of(const float *x, int32_t n) {
     float out;
     memcpy(&out, largest, 4);
     return out;
+}
+
+static bool finite_bf16(const uint16_t *x, int32_t n) {
+    uint16_t most = 0;
+    for (int32_t i = 0; i < n; i++) {
+        const uint16_t magnitude = x[i] & 0x7fff;
+        most = most > magnitude ? most : magnitude;
+    }
+    return most < 0x7f80;
 }

@@ -6,44 +6,42 @@ static uint64_t plane_end(uint64_t at, uint64_t bytes) {
     return PIO_ROUND_UP(at + bytes, 16);
 }
 
+static void rows_planes(pio_dtype dtype, int32_t rows, int32_t cols, pio_plane planes[PIO_MAX_PLANES]) {
+    uint64_t subs_at = plane_end(0, pio_canonical_code_bytes(dtype, rows, cols));
+    uint64_t scales_at = plane_end(subs_at, pio_canonical_sub_bytes(dtype, rows, cols));
+    planes[0] = (pio_plane){0, pio_canonical_code_bytes(dtype, 1, cols)};
+    planes[1] = (pio_plane){subs_at, pio_canonical_sub_bytes(dtype, 1, cols)};
+    planes[2] = (pio_plane){scales_at, pio_canonical_scale_bytes(dtype, 1, cols)};
+}
+
 static uint64_t rows_bytes(pio_dtype dtype, int32_t rows, int32_t cols) {
-    uint64_t subs_at = plane_end(0, pio_canonical_code_bytes(dtype, rows, cols));
-    uint64_t scales_at = plane_end(subs_at, pio_canonical_sub_bytes(dtype, rows, cols));
-    return plane_end(scales_at, pio_canonical_scale_bytes(dtype, rows, cols));
+    pio_plane planes[PIO_MAX_PLANES];
+    rows_planes(dtype, rows, cols, planes);
+    return plane_end(planes[2].at, planes[2].panel_bytes * (uint64_t)rows);
 }
 
-/* The packed tensor's planes, from row `first_row` on. */
-static pio_canonical planes(const void *packed, pio_dtype dtype, int32_t first_row, int32_t rows, int32_t cols) {
+static void unpack_row(const void *packed, pio_dtype dtype, int32_t rows, int32_t cols, int32_t row, float *out) {
     uint8_t *base = (uint8_t *)(uintptr_t)packed;
-    uint64_t subs_at = plane_end(0, pio_canonical_code_bytes(dtype, rows, cols));
-    uint64_t scales_at = plane_end(subs_at, pio_canonical_sub_bytes(dtype, rows, cols));
-    return (pio_canonical){
-        .dtype = dtype,
-        .rows = rows - first_row,
-        .cols = cols,
-        .codes = base + pio_canonical_code_bytes(dtype, first_row, cols),
-        .subs = (int8_t *)(base + subs_at + pio_canonical_sub_bytes(dtype, first_row, cols)),
-        .scales = (uint16_t *)(void *)(base + scales_at + pio_canonical_scale_bytes(dtype, first_row, cols))};
-}
-
-static void rows_pack(const pio_canonical *src, int32_t first_row, void *packed, int32_t rows, int32_t cols) {
-    pio_canonical to = planes(packed, src->dtype, first_row, rows, cols);
-    int32_t n = PIO_MIN(src->rows, rows - first_row);
-    memcpy(to.codes, src->codes, pio_canonical_code_bytes(src->dtype, n, cols));
-    if (src->subs) memcpy(to.subs, src->subs, pio_canonical_sub_bytes(src->dtype, n, cols));
-    if (src->scales) memcpy(to.scales, src->scales, pio_canonical_scale_bytes(src->dtype, n, cols));
+    pio_plane planes[PIO_MAX_PLANES];
+    rows_planes(dtype, rows, cols, planes);
+    const pio_canonical src = {.dtype = dtype,
+                               .rows = rows,
+                               .cols = cols,
+                               .codes = base,
+                               .subs = (int8_t *)(base + planes[1].at),
+                               .scales = (uint16_t *)(void *)(base + planes[2].at)};
+    pio_canonical_row(&src, row, out);
 }
 
 #define ROWS_LAYOUT(name, dtype)                                                                                       \
     uint64_t pio_##name##_bytes(int32_t rows, int32_t cols) {                                                          \
         return rows_bytes(dtype, rows, cols);                                                                          \
     }                                                                                                                  \
-    void pio_##name##_pack(const pio_canonical *src, int32_t first_row, void *packed, int32_t rows, int32_t cols) {    \
-        rows_pack(src, first_row, packed, rows, cols);                                                                 \
+    void pio_##name##_planes(int32_t rows, int32_t cols, pio_plane planes[PIO_MAX_PLANES]) {                           \
+        rows_planes(dtype, rows, cols, planes);                                                                        \
     }                                                                                                                  \
     void pio_##name##_unpack_row(const void *packed, int32_t rows, int32_t cols, int32_t row, float *out) {            \
-        pio_canonical src = planes(packed, dtype, row, rows, cols);                                                    \
-        pio_canonical_row(&src, 0, out);                                                                               \
+        unpack_row(packed, dtype, rows, cols, row, out);                                                               \
     }
 
 ROWS_LAYOUT(f32_rows, PIO_DTYPE_F32)

@@ -61,9 +61,14 @@ static void pack_panel(const pio_canonical *src, int32_t first, const pio_x16_pa
     }
 }
 
-static void x16_pack(pio_dtype dtype, const pio_canonical *src, int32_t first_row, void *packed, int32_t cols) {
-    pio_x16_panel p = pio_x16_panel_of(dtype, cols);
-    uint8_t *panel = (uint8_t *)packed + (uint64_t)(first_row / PIO_X16_ROWS) * p.bytes;
+static void x16_planes(pio_dtype dtype, int32_t cols, pio_plane planes[PIO_MAX_PLANES]) {
+    memset(planes, 0, PIO_MAX_PLANES * sizeof *planes);
+    planes[0].panel_bytes = pio_x16_panel_of(dtype, cols).bytes;
+}
+
+static void x16_pack(const pio_canonical *src, void *to) {
+    pio_x16_panel p = pio_x16_panel_of(src->dtype, src->cols);
+    uint8_t *panel = to;
     for (int32_t first = 0; first < src->rows; first += PIO_X16_ROWS, panel += p.bytes)
         pack_panel(src, first, &p, panel);
 }
@@ -76,14 +81,22 @@ uint64_t pio_q4_x16_bytes(int32_t rows, int32_t cols) {
     return x16_bytes(PIO_DTYPE_Q4, rows, cols);
 }
 
-void pio_q8_x16_pack(const pio_canonical *src, int32_t first_row, void *packed, int32_t rows, int32_t cols) {
+void pio_q8_x16_planes(int32_t rows, int32_t cols, pio_plane planes[PIO_MAX_PLANES]) {
     (void)rows;
-    x16_pack(PIO_DTYPE_Q8, src, first_row, packed, cols);
+    x16_planes(PIO_DTYPE_Q8, cols, planes);
 }
 
-void pio_q4_x16_pack(const pio_canonical *src, int32_t first_row, void *packed, int32_t rows, int32_t cols) {
+void pio_q8_x16_pack(const pio_canonical *src, void *const to[PIO_MAX_PLANES]) {
+    x16_pack(src, to[0]);
+}
+
+void pio_q4_x16_planes(int32_t rows, int32_t cols, pio_plane planes[PIO_MAX_PLANES]) {
     (void)rows;
-    x16_pack(PIO_DTYPE_Q4, src, first_row, packed, cols);
+    x16_planes(PIO_DTYPE_Q4, cols, planes);
+}
+
+void pio_q4_x16_pack(const pio_canonical *src, void *const to[PIO_MAX_PLANES]) {
+    x16_pack(src, to[0]);
 }
 
 void pio_q8_x16_unpack_row(const void *packed, int32_t rows, int32_t cols, int32_t row, float *out) {

@@ -72,7 +72,7 @@ static void logits_without(const pio_engine_options *options, const int32_t *ids
         const pio_step_out out = {.row = n - 1, .slot = -1};
         uint64_t number;
         if (pio_step_body(model, &item, 1, &error) || pio_step_head(model, &out, 1, &number, &error) ||
-            pio_step_wait(model, number, &error))
+            pio_step_wait(model, number, &error) || pio_step_fetch_logits(model, 1, &error))
             fail_msg("%s", error.text);
         memcpy(logits + vocab * (size_t)place, pio_step_logits(model, 0), sizeof *logits * vocab);
         fed += n;

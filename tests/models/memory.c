@@ -295,6 +295,20 @@ static void failures_of_a_checkpoint_are_a_status(void **state) {
     fail_all(the_family.tiny, &options, (long)test_random_below(&random, STRIDE), STRIDE);
 }
 
+/* The same where weights take the way through staging. */
+static void failures_on_the_way_to_a_device_are_a_status(void **state) {
+    (void)state;
+    test_random random = test_random_begin("failures_on_the_way_to_a_device_are_a_status");
+    const pio_engine_options options = {.backend = PIO_BACKEND_CPU,
+                                        .device = PIO_AUTO,
+                                        .n_threads = 2,
+                                        .weights = PIO_DTYPE_Q8,
+                                        .chunk = 2,
+                                        .unmapped = true};
+    enum { STRIDE = 17 };
+    fail_all(the_family.tiny, &options, (long)test_random_below(&random, STRIDE), STRIDE);
+}
+
 int main(int argc, char **argv) {
     if (!test_family_begin(argc, argv)) return 2;
     const struct CMUnitTest tests[] = {
@@ -304,6 +318,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(every_failure_to_open_a_device_is_a_status),
         cmocka_unit_test(every_failure_of_a_small_model_is_a_status),
         cmocka_unit_test(failures_of_a_checkpoint_are_a_status),
+        cmocka_unit_test(failures_on_the_way_to_a_device_are_a_status),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -43,7 +43,8 @@ static void take_logits(pio_model *model, int32_t n, float *logits) {
         const int32_t n_outs = PIO_MIN(PIO_HEAD_ROWS, n - at);
         uint64_t number;
         for (int32_t i = 0; i < n_outs; i++) outs[i] = (pio_step_out){.row = at + i, .slot = -1};
-        if (pio_step_head(model, outs, n_outs, &number, &error) || pio_step_wait(model, number, &error))
+        if (pio_step_head(model, outs, n_outs, &number, &error) || pio_step_wait(model, number, &error) ||
+            pio_step_fetch_logits(model, n_outs, &error))
             fail_msg("%s", error.text);
         for (int32_t i = 0; i < n_outs; i++)
             memcpy(logits + vocab * (size_t)(at + i), pio_step_logits(model, i), sizeof *logits * vocab);

@@ -223,6 +223,7 @@ static void bench(void **state) {
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
         assert_true(json_string_length(json_object_get(bench, texts[i])) > 0);
     assert_true(json_integer_value(json_object_get(bench, "weight_bytes")) > 0);
+    assert_null(json_object_get(bench, "load")); /* nothing was read */
     assert_true(json_number_value(json_object_get(ceilings, "read_bytes_per_s")) > 1e8);
     assert_true(json_number_value(json_object_get(ceilings, "ops_per_s")) > 1e8);
     assert_int_equal(json_array_size(results), 2);
@@ -248,6 +249,23 @@ static void bench(void **state) {
     CLI_REFUSES(CLI_REFUSED, ("behind 1024 tokens (--context)", "the 1024 that"), "bench", directory, "--dummy-weights",
                 "--context=1024");
     temp_dir_remove(directory);
+}
+
+/* A bench of a checkpoint says how fast its weights came. */
+static void bench_of_a_checkpoint(void **state) {
+    (void)state;
+    cli_result r = CLI("bench", CLI_TINY, "--tokens", "8", "--context", "8", "--repeats", "1", "--json");
+    CLI_EXPECT(&r, CLI_DONE, "device: cpu:0");
+    json_t *bench = json_loadb(r.out, r.n_out, 0, NULL), *load = json_object_get(bench, "load");
+    const double bytes = json_number_value(json_object_get(load, "bytes")),
+                 seconds = json_number_value(json_object_get(load, "seconds")),
+                 rate = json_number_value(json_object_get(load, "bytes_per_s"));
+    struct stat info;
+    assert_int_equal(stat(CLI_TINY_PATH "/model.safetensors", &info), 0);
+    assert_true(bytes > 0.9 * (double)info.st_size && bytes <= (double)info.st_size); /* all but the header */
+    assert_true(seconds > 0 && rate * seconds > 0.999 * bytes && rate * seconds < 1.001 * bytes);
+    json_decref(bench);
+    cli_free(&r);
 }
 
 /* What the model is read from is never written over, whatever name leads there; of a link, the target is replaced. */
@@ -282,7 +300,7 @@ int main(void) {
         cmocka_unit_test(greedy),    cmocka_unit_test(bad_ids),
         cmocka_unit_test(too_long),  cmocka_unit_test(output_that_cannot_be),
         cmocka_unit_test(full_disk), cmocka_unit_test(outputs_that_would_harm),
-        cmocka_unit_test(bench),
+        cmocka_unit_test(bench),     cmocka_unit_test(bench_of_a_checkpoint),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -87,7 +87,7 @@ static void *pack(const problem *p, pio_layout layout, test_random *random) {
         int32_t n = (cut > first ? cut : p->n_out) - first;
         pio_canonical part = {.dtype = info->dtype, .rows = n, .cols = p->s->cols};
         part.codes = (uint8_t *)(uintptr_t)elements + element_bytes * (size_t)first * (size_t)p->s->cols;
-        info->pack(&part, first, packed, p->n_out, p->s->cols);
+        pio_layout_pack(layout, &part, first, packed, p->n_out, p->s->cols);
     }
     return packed;
 }

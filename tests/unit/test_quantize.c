@@ -192,6 +192,32 @@ static void what_is_not_finite_is_found(void **state) {
     free(scratch);
 }
 
+/* bf16 rows are copied as they are, or looked through where they lie. */
+static void bf16_stays_as_it_is(void **state) {
+    (void)state;
+    test_random r = test_random_begin("bf16_stays_as_it_is");
+    uint32_t sets[3];
+    const int n_sets = feature_sets(sets);
+    for (int i = 0; i < 60; i++) {
+        const int32_t rows = 1 + (int32_t)test_random_below(&r, 6), cols = 1 + (int32_t)test_random_below(&r, 700);
+        const int64_t n = (int64_t)rows * cols, at = (int64_t)test_random_below(&r, (uint64_t)n);
+        const bool in_place = i % 2, spoilt = i % 3 == 0;
+        uint16_t *x = checked(2 * (size_t)n), *wanted = checked(2 * (size_t)n);
+        for (int64_t k = 0; k < n; k++) /* any but infinities and NaN, of either sign */
+            x[k] = (uint16_t)(test_random_below(&r, 0x7f80) | test_random_below(&r, 2) << 15);
+        if (spoilt) x[at] = (uint16_t)(0x7f80 | (i % 2 ? 0x8000 : 0) | test_random_below(&r, 0x80));
+        memcpy(wanted, x, 2 * (size_t)n);
+        void *scratch = checked(pio_quantize_scratch(cols));
+        pio_canonical c = planes_make(PIO_DTYPE_BF16, rows, cols);
+        if (in_place) memcpy(c.codes, x, 2 * (size_t)n);
+        assert_int_equal(pio_quantize(sets[i % n_sets], PIO_DTYPE_BF16, in_place ? c.codes : x, &c, scratch),
+                         spoilt ? at : -1);
+        if (!spoilt) assert_memory_equal(c.codes, wanted, 2 * (size_t)n);
+        planes_free(&c);
+        free(x), free(wanted), free(scratch);
+    }
+}
+
 /* Every layout reads back what the canonical rows say, packed at once and panel by panel. */
 static void layouts_round_trip(void **state) {
     (void)state;
@@ -210,14 +236,14 @@ static void layouts_round_trip(void **state) {
             assert_int_equal(pio_quantize(PIO_CPU_BASE, PIO_DTYPE_F32, x, &c, scratch), -1);
             size_t bytes = info->bytes(rows, cols);
             uint8_t *packed = checked(bytes), *parts = checked(bytes);
-            info->pack(&c, 0, packed, rows, cols);
+            pio_layout_pack((pio_layout)layout, &c, 0, packed, rows, cols);
             for (int32_t first = 0; first < rows; first += info->panel_rows) {
                 pio_canonical part = c;
                 part.rows = PIO_MIN(info->panel_rows, rows - first);
                 part.codes = (uint8_t *)c.codes + pio_canonical_code_bytes(c.dtype, first, cols);
                 if (c.subs) part.subs = c.subs + pio_canonical_sub_bytes(c.dtype, first, cols);
                 if (c.scales) part.scales = c.scales + pio_canonical_scale_bytes(c.dtype, first, cols) / 2;
-                info->pack(&part, first, parts, rows, cols);
+                pio_layout_pack((pio_layout)layout, &part, first, parts, rows, cols);
             }
             assert_memory_equal(packed, parts, bytes);
             for (int32_t row = 0; row < rows; row++) {
@@ -236,6 +262,7 @@ int main(void) {
         cmocka_unit_test(errors_are_small),
         cmocka_unit_test(all_instruction_sets_agree),
         cmocka_unit_test(what_is_not_finite_is_found),
+        cmocka_unit_test(bf16_stays_as_it_is),
         cmocka_unit_test(layouts_round_trip),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
