@@ -5,7 +5,8 @@
 
 #include "engine/model.h"
 
-static const int32_t token_bounds[PIO_MAX_BUCKETS - 1] = {1, 2, 4, 8, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384};
+static const int32_t token_bounds[PIO_MAX_BUCKETS - 1] = {1,  2,   4,   8,   16,  24,  32,  48,   64,
+                                                          96, 128, 192, 256, 384, 512, 768, 1024, 1536};
 static const int32_t head_bounds[] = {1, 2, 4, 8, PIO_HEAD_ROWS};
 
 static pio_status add_bucket(pio_model *model, pio_buckets *buckets, const char *graph, pio_symbol symbol,

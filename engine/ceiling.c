@@ -28,12 +28,21 @@ static const pio_row *find_row(const pio_model *model, pio_op op, pio_encoding a
     return best;
 }
 
-/* The encoding in which large products of this model with such weights are computed; float32 where the device has no
- * probe for it. */
+/* The encoding in which large products of this model with such weights are computed: the first that the device has a
+ * probe for. */
 static pio_encoding encoding_of(const pio_model *model, pio_dtype weights) {
-    pio_encoding encoding = weights == PIO_DTYPE_Q8 || weights == PIO_DTYPE_Q4 ? PIO_ENC_S8 : PIO_ENC_BF16;
-    if (model->options.compute_f32) encoding = PIO_ENC_F32;
-    return find_row(model, PIO_OP_PROBE_OPS, encoding) ? encoding : PIO_ENC_F32;
+    static const pio_encoding quantised[] = {PIO_ENC_S8, PIO_ENC_F16, PIO_ENC_F32},
+                              floats[] = {PIO_ENC_BF16, PIO_ENC_F16, PIO_ENC_F32};
+    const pio_encoding *e = weights == PIO_DTYPE_Q8 || weights == PIO_DTYPE_Q4 ? quantised : floats;
+    if (model->options.compute_f32) return PIO_ENC_F32;
+    while (*e != PIO_ENC_F32 && !find_row(model, PIO_OP_PROBE_OPS, *e)) e++;
+    return *e;
+}
+
+/* A processor's thread is a worker; a GPU's multiprocessor has room for several. */
+static int workers_of(const pio_model *model) {
+    const pio_device_caps *caps = &model->chosen.caps;
+    return caps->asynchronous ? PIO_MIN(4 * caps->n_workers, PIO_PROBE_WORKERS - 1) : caps->n_workers;
 }
 
 static pio_status record_row(pio_probe *probe, const pio_row *row, const pio_call *call, pio_list **list,
@@ -75,21 +84,18 @@ pio_status pio_probe_create(pio_model *model, pio_dtype weights, pio_probe **out
     if (!status) status = pio_buffer_create(device, SUMS_BYTES, PIO_BUFFER_DEVICE, "probe sums", &probe->sums, error);
     if (!status) status = fill_data(probe, error);
     if (!status) {
-        pio_call read = {.op = PIO_OP_PROBE_READ, .n_in = 1, .n_out = 1, .n_workers = model->chosen.caps.n_workers};
+        pio_call read = {.op = PIO_OP_PROBE_READ, .n_in = 1, .n_out = 1, .n_workers = workers_of(model)};
         read.in[0] =
             (pio_operand){.address = probe->data->address, .rows = N_ROWS, .cols = ROW_BYTES / 4, .stride = ROW_BYTES};
         read.out[0].address = probe->sums->address;
         status = record_row(probe, find_row(model, PIO_OP_PROBE_READ, PIO_ENC_F32), &read, &probe->read, error);
     }
     if (!status) {
-        pio_call ops = {.op = PIO_OP_PROBE_OPS,
-                        .n_in = 1,
-                        .n_out = 1,
-                        .attrs.flags = MEGA_OPS,
-                        .n_workers = model->chosen.caps.n_workers};
+        pio_call ops = {
+            .op = PIO_OP_PROBE_OPS, .n_in = 1, .n_out = 1, .attrs.flags = MEGA_OPS, .n_workers = workers_of(model)};
         ops.in[0] = (pio_operand){.address = probe->data->address, .rows = 1, .cols = 16, .stride = 64};
         ops.out[0].address = probe->sums->address;
-        probe->ops_a_run = 1e6 * MEGA_OPS * model->chosen.caps.n_workers;
+        probe->ops_a_run = 1e6 * MEGA_OPS * workers_of(model);
         status =
             record_row(probe, find_row(model, PIO_OP_PROBE_OPS, encoding_of(model, weights)), &ops, &probe->ops, error);
     }

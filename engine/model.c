@@ -13,7 +13,7 @@
 #include "engine/vision.h"
 #include "kernels/kv_cache/kv_cache.h"
 
-enum { CONFIG_LIMIT_BYTES = 16 << 20, DEFAULT_CHUNK = 512 };
+enum { CONFIG_LIMIT_BYTES = 16 << 20, DEFAULT_CHUNK = 512, GPU_CHUNK = 2048 };
 
 void pio_model_note(const pio_model *model, bool warning, const char *format, ...) {
     if (!model->options.note) return;
@@ -125,12 +125,12 @@ pio_status pio_model_open_without(const char *directory, const pio_engine_option
         return pio_fail_memory(error, "the model", sizeof *model);
     }
     model->options = *options;
-    if (!model->options.chunk) model->options.chunk = DEFAULT_CHUNK;
     if (!model->options.max_sequences) model->options.max_sequences = 1;
     if (!model->options.page_tokens) model->options.page_tokens = PIO_KV_PAGE_TOKENS;
     memcpy(model->disabled, disabled, sizeof *disabled * (size_t)n_disabled);
     status = read_config(model, error);
     if (!status) status = pio_choose_device(&model->options, &model->chosen, error);
+    if (!model->options.chunk) model->options.chunk = model->chosen.caps.asynchronous ? GPU_CHUNK : DEFAULT_CHUNK;
     if (!status) status = choose_kernels(model, n_disabled, error);
     if (!status) status = build_graphs(model, error);
     if (!status) status = pio_model_make_buckets(model, error);

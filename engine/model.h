@@ -20,7 +20,7 @@ typedef struct pio_memory_plan {
     uint64_t available; /* what is free, or the part of it that the model may take */
 } pio_memory_plan;
 
-enum { PIO_MAX_BUCKETS = 16, PIO_HEAD_ROWS = 16, PIO_MAX_DISABLED = 64 };
+enum { PIO_MAX_BUCKETS = 24, PIO_HEAD_ROWS = 16, PIO_MAX_DISABLED = 64 };
 
 /* One graph's list for one bound. */
 typedef struct pio_bucket {

@@ -25,7 +25,7 @@ typedef struct pio_engine_options {
     pio_kv_type kv_type;         /* data type of the caches; auto: what the best rows of attention read */
     int32_t page_tokens;         /* of a cache page; 0: PIO_KV_PAGE_TOKENS */
     bool no_prefix_cache;        /* every prompt is computed from its first token */
-    int32_t chunk;               /* most tokens of a step; 0: 512 */
+    int32_t chunk;               /* most tokens of a step; 0: 512, 2048 on a GPU */
     int32_t max_sequences;       /* generating at once; 0: 1 */
     const char *kernels;         /* forced rows, as PIO_KERNEL; NULL: none */
     bool config_only;            /* opened for its plan: a config.json suffices */

@@ -7,13 +7,28 @@
 
 enum { RUNS = 3 }; /* of which the shortest counts */
 
-/* One command in a list of its own. */
-static pio_status time_command(pio_model *model, const pio_command *command, double *seconds, pio_error *error) {
+/* All commands of one row in a list of their own, each behind the one before. */
+static pio_status record(pio_model *model, const pio_schedule *schedule, const pio_row *row, int32_t *n,
+                         pio_list **list, pio_error *error) {
+    pio_status status = pio_list_create(model->chosen.device, true, list, error);
+    *n = 0;
+    for (int32_t i = 0; i < schedule->n_commands && !status; i++) {
+        const pio_command *command = &schedule->commands[i];
+        if (command->planned->row != row) continue;
+        if ((*n)++) status = pio_list_barrier(*list, error);
+        if (!status) status = pio_kernels_record(model->kernels, *list, row, &command->call, error);
+    }
+    return status ? status : pio_list_end(*list, error);
+}
+
+static pio_status time_row(pio_model *model, const pio_schedule *schedule, const pio_row *row, pio_profile *profile,
+                           pio_error *error) {
     pio_list *list = NULL;
+    pio_profile_line *line = PIO_PUSH(profile, lines);
     uint64_t number, ns, least = UINT64_MAX;
-    pio_status status = pio_list_create(model->chosen.device, true, &list, error);
-    if (!status) status = pio_kernels_record(model->kernels, list, command->planned->row, &command->call, error);
-    if (!status) status = pio_list_end(list, error);
+    if (!line) return pio_fail_memory(error, "a profile", sizeof *line);
+    pio_row_name(row, line->kernel);
+    pio_status status = record(model, schedule, row, &line->n, &list, error);
     for (int i = 0; i < RUNS && !status; i++) {
         status = pio_queue_submit(model->queue, &list, 1, &number, error);
         if (!status) status = pio_queue_wait(model->queue, number, UINT64_MAX, error);
@@ -21,24 +36,8 @@ static pio_status time_command(pio_model *model, const pio_command *command, dou
         if (!status) least = PIO_MIN(least, ns);
     }
     pio_list_destroy(list);
-    *seconds = (double)least / 1e9;
+    line->seconds = (double)least / 1e9;
     return status;
-}
-
-static pio_status add(pio_profile *profile, const pio_row *row, double seconds, pio_error *error) {
-    char name[PIO_ROW_NAME_BYTES];
-    pio_row_name(row, name);
-    pio_profile_line *line = profile->lines, *end = line ? line + profile->n_lines : NULL;
-    while (line != end && strcmp(line->kernel, name)) line++;
-    if (line == end) {
-        line = PIO_PUSH(profile, lines);
-        if (!line) return pio_fail_memory(error, "a profile", sizeof *line);
-        *line = (pio_profile_line){0};
-        memcpy(line->kernel, name, sizeof name);
-    }
-    line->n++;
-    line->seconds += seconds;
-    return PIO_OK;
 }
 
 static pio_status profile_plan(pio_model *model, const pio_plan *plan, pio_profile *profile, pio_error *error) {
@@ -46,9 +45,10 @@ static pio_status profile_plan(pio_model *model, const pio_plan *plan, pio_profi
     pio_status status = pio_schedule_make(plan, &model->memory, &schedule, error);
     if (status) return status;
     for (int32_t i = 0; i < schedule.n_commands && !status; i++) {
-        double seconds;
-        status = time_command(model, &schedule.commands[i], &seconds, error);
-        if (!status) status = add(profile, schedule.commands[i].planned->row, seconds, error);
+        const pio_row *row = schedule.commands[i].planned->row;
+        int32_t first = 0;
+        while (schedule.commands[first].planned->row != row) first++;
+        if (first == i) status = time_row(model, &schedule, row, profile, error);
     }
     pio_schedule_free(&schedule);
     return status;

@@ -15,10 +15,9 @@ typedef struct pio_profile {
     int32_t n_lines, lines_capacity;
 } pio_profile;
 
-/* Runs the kernels of a step of `rows` tokens, one submission each, on the step block that the last step has left. What
- * they compute is of no use afterwards. Times include a start and an end each, some microseconds on a GPU, that kernels
- * of one list share. PIO_UNSUPPORTED where the device keeps no time. Freed with pio_profile_free, also after a failure.
- */
+/* Runs the kernels of a step of `rows` tokens on the step block that the last step has left: all uses of one kernel
+ * behind each other, then those of the next. What they compute is of no use afterwards. PIO_UNSUPPORTED where the
+ * device keeps no time. Freed with pio_profile_free, also after a failure. */
 pio_status pio_profile_step(pio_model *model, int32_t rows, pio_profile *profile, pio_error *error);
 void pio_profile_free(pio_profile *profile);
 

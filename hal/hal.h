@@ -38,9 +38,10 @@ typedef enum pio_feature {
     PIO_CPU_AVX512BF16 = 1 << 2,
     PIO_CPU_AMX = 1 << 3, /* int8 and bf16 tiles, permission granted */
 
-    PIO_VULKAN_BASE = 0,        /* Vulkan 1.2 with buffer device addresses, 64-bit and 8-bit integers, subgroups */
-    PIO_VULKAN_DOT8 = 1 << 0,   /* integer dot products of 4 x 8 bits, in hardware */
-    PIO_VULKAN_MATRIX = 1 << 1, /* cooperative matrices: float16 16 x 16 x 16, float32 sums, a subgroup each */
+    PIO_VULKAN_BASE = 0,          /* Vulkan 1.2 with buffer device addresses, 64-bit and 8-bit integers, subgroups */
+    PIO_VULKAN_DOT8 = 1 << 0,     /* integer dot products of 4 x 8 bits, in hardware */
+    PIO_VULKAN_MATRIX = 1 << 1,   /* cooperative matrices: float16 16 x 16 x 16, float32 sums, a subgroup each */
+    PIO_VULKAN_SOFTWARE = 1 << 2, /* a processor, which tries the logic of kernels for matrices on plain numbers */
 } pio_feature;
 
 typedef struct pio_device_caps {

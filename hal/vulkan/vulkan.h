@@ -108,6 +108,7 @@ typedef struct vulkan_physical {
     uint32_t n_queues;       /* of it that are used: 2, transfers having their own, or 1 */
     uint32_t timestamp_bits; /* of its timestamps */
     float timestamp_ns;      /* a tick */
+    uint32_t shared_bytes;   /* of a workgroup, at most */
     uint64_t coherent_bytes; /* nonCoherentAtomSize */
     uint32_t max_groups[3];
     VkPhysicalDeviceMemoryProperties memory;

@@ -135,15 +135,18 @@ static bool has_matrix_shape(const vulkan_instance *instance, VkPhysicalDevice d
     return false;
 }
 
+enum { MATRIX_SHARED_BYTES = 48 << 10 }; /* what kernels over matrices may use */
+
 static void fill_features(const vulkan_instance *instance, features *f, vulkan_physical *out) {
     uint32_t absent = 0, bits = 0;
     for (size_t i = 0; i < PIO_COUNT(optional); i++) {
         bits |= optional[i].bit;
         if (!*feature_at(f, optional[i].at)) absent |= optional[i].bit;
     }
-    out->caps.features = bits & ~absent;
+    out->caps.features |= bits & ~absent;
     if ((out->caps.features & PIO_VULKAN_MATRIX) &&
-        !(has_team_size(instance, out->handle) && has_matrix_shape(instance, out->handle)))
+        !(out->shared_bytes >= MATRIX_SHARED_BYTES && has_team_size(instance, out->handle) &&
+          has_matrix_shape(instance, out->handle)))
         out->caps.features &= ~(uint32_t)PIO_VULKAN_MATRIX;
 }
 
@@ -198,6 +201,7 @@ static void fill_caps(const vulkan_instance *instance, const properties *p, vulk
     *caps = (pio_device_caps){.backend = PIO_BACKEND_VULKAN, .computes = true, .asynchronous = true};
     const bool software = base->deviceType == VK_PHYSICAL_DEVICE_TYPE_CPU;
     caps->host_visible = software || base->deviceType == VK_PHYSICAL_DEVICE_TYPE_INTEGRATED_GPU;
+    if (software) caps->features |= PIO_VULKAN_SOFTWARE;
     caps->n_workers = count_processors(instance, p, out->handle);
     caps->subgroup_size = (int)p->v11.subgroupSize;
     caps->max_buffer_bytes = p->v11.maxMemoryAllocationSize;
@@ -229,6 +233,7 @@ void vulkan_describe(const vulkan_instance *instance, VkPhysicalDevice device, v
     out->memory = memory.memoryProperties;
     out->caps.host_visible &= shares_memory(&out->memory);
     out->timestamp_ns = p.base.properties.limits.timestampPeriod;
+    out->shared_bytes = p.base.properties.limits.maxComputeSharedMemorySize;
     out->coherent_bytes = p.base.properties.limits.nonCoherentAtomSize;
     memcpy(out->max_groups, p.base.properties.limits.maxComputeWorkGroupCount, sizeof out->max_groups);
     out->has_memory_budget = has_extension(instance, device, VK_EXT_MEMORY_BUDGET_EXTENSION_NAME);

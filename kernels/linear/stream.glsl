@@ -34,14 +34,17 @@ uvec4 codes_at(matrix m, int row, int k) {
     return words;
 }
 
-/* By what the codes are multiplied. */
+/* By what a chunk's codes are multiplied; a row's sum in the end. */
 float scale_at(matrix m, int row, int k) {
-    if (WEIGHTS == PIO_WEIGHTS_F32 || WEIGHTS == PIO_WEIGHTS_BF16) return 1;
+    if (WEIGHTS != PIO_WEIGHTS_Q8 && WEIGHTS != PIO_WEIGHTS_Q4) return 1;
     uint64_t scales = m.scales + uint64_t(row) * m.scale_stride;
-    if (WEIGHTS == PIO_WEIGHTS_F16S) return F32(scales).v[0];
     if (k >= m.cols) return 0;
     float scale = bf16_to_f32(U16(scales).v[k / 256]);
     return WEIGHTS == PIO_WEIGHTS_Q8 ? scale : scale * float(I8(m.subs + uint64_t(row) * m.sub_stride).v[k / 32]);
+}
+
+float row_scale(matrix m, int row) {
+    return WEIGHTS == PIO_WEIGHTS_F16S ? F32(m.scales).v[row] : 1;
 }
 
 /* ---- activations ---- as a thread keeps CHUNK of them */
@@ -175,7 +178,9 @@ void stream(matrix m, int rows[MOST_ROWS], uint64_t x[MOST_TOKENS], uint64_t nor
             }
         }
     }
-    [[unroll]] for (int i = 0; i < ROWS * TOKENS; i++) sums[i] = subgroupAdd(sums[i]);
+    [[unroll]] for (int i = 0; i < ROWS; i++)
+        [[unroll]] for (int t = 0; t < TOKENS; t++)
+            sums[i * TOKENS + t] = row_scale(m, rows[i]) * subgroupAdd(sums[i * TOKENS + t]);
     if (norm != 0ul)
         [[unroll]] for (int t = 0; t < TOKENS; t++) squares[t] = subgroupAdd(squares[t]);
 }

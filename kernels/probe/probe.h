@@ -35,6 +35,7 @@ void pio_probe_share(const pio_probe_read_args *args, const pio_worker *worker, 
 struct pio_call;
 struct pio_launch;
 void pio_probe_launch(const struct pio_call *call, struct pio_launch *launch);
+void pio_probe_matrix_launch(const struct pio_call *call, struct pio_launch *launch);
 #endif
 
 #endif

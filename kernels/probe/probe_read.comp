@@ -20,10 +20,10 @@ void main() {
     uint64_t from = pieces * w / n * (PIO_PROBE_PIECE / 16), to = pieces * (w + 1) / n * (PIO_PROBE_PIECE / 16);
     uint lane = gl_LocalInvocationID.x;
     uint64_t at = from + lane;
-    for (; at + 3 * GROUP < to; at += 4 * GROUP) { /* several loads under way */
-        uvec4 words[4];
-        [[unroll]] for (int i = 0; i < 4; i++) words[i] = U32V4(a.data + 16ul * (at + i * GROUP)).v[0];
-        [[unroll]] for (int i = 0; i < 4; i++) sum += sum_of(words[i]);
+    for (; at + 7 * GROUP < to; at += 8 * GROUP) { /* several loads under way */
+        uvec4 words[8];
+        [[unroll]] for (int i = 0; i < 8; i++) words[i] = U32V4(a.data + 16ul * (at + i * GROUP)).v[0];
+        [[unroll]] for (int i = 0; i < 8; i++) sum += sum_of(words[i]);
     }
     for (; at < to; at += GROUP) sum += sum_of(U32V4(a.data + 16ul * at).v[0]);
     partial_sums[lane] = sum;
