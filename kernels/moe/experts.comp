@@ -6,8 +6,8 @@
 #include "kernels/moe/products.glsl"
 #include "kernels/moe/moe.h"
 
-/* A workgroup has ROWS rows of an expert's matrix and up to TOKENS of its pairs. Few pairs are found by looking at all
- * choices (TOKENS is 1 then); many are put in order first, by the phase SORT, into scratch:
+/* A workgroup has ROWS rows of an expert's matrix and up to TOKENS of its pairs. Few pairs (PIO_EXPERTS_FEW_PAIRS, and
+ * TOKENS is 1) are taken as they come; many are put in order first, by the phase SORT, into scratch:
  *
  *   i32 n_tiles, [3 unused]; i32 tile [n_tiles][4]: expert, first pair, number of pairs; i32 pair [n_pairs]: its choice,
  *   t n_chosen + j; f32 product [n_pairs, n_out], for EXPERTS_DOWN */
@@ -21,8 +21,12 @@ layout(buffer_reference, scalar, buffer_reference_align = 16) buffer tiles {
     ivec4 v[];
 };
 
+int choice_of(int t, int j) {
+    return I32(row_at(a.experts, t, a.experts_stride)).v[j];
+}
+
 int choice(int c) {
-    return I32(row_at(a.experts, c / a.n_chosen, a.experts_stride)).v[c % a.n_chosen];
+    return choice_of(c / a.n_chosen, c % a.n_chosen);
 }
 
 uint64_t pairs_at() {
@@ -42,50 +46,21 @@ int row_of(int i) {
     return OP == PIO_EXPERTS_OP_SWIGLU ? swiglu_row(i, a.n_out) : min(int(gl_WorkGroupID.x) * ROWS + i, a.n_out - 1);
 }
 
-/* The place of choice c among n in the order of experts. */
-int place_of(int c, int n) {
-    int expert = choice(c), place = 0;
-    for (int other = 0; other < n; other++) {
-        int its = choice(other);
-        if (its < expert || (its == expert && other < c)) place++;
-    }
-    return place;
+/* ---- few pairs ---- */
+
+shared int few[PIO_EXPERTS_FEW_PAIRS]; /* all choices */
+
+void load_few(int n_pairs, int lane) {
+    for (int c = lane; c < n_pairs; c += GROUP) few[c] = choice(c);
+    barrier();
 }
 
-/* ---- phases ---- */
-
-shared int firsts[PIO_ROUTE_EXPERTS_MAX + 1], tile_firsts[PIO_ROUTE_EXPERTS_MAX + 1];
-
-/* One workgroup: a thread looks at all choices for each of its experts. */
-void sort_pairs(int n_pairs, int lane) {
-    for (int e = lane; e < a.n_experts; e += GROUP) {
-        int n = 0;
-        for (int c = 0; c < n_pairs; c++)
-            if (choice(c) == e) n++;
-        firsts[e] = n;
-    }
-    barrier();
-    if (lane == 0) {
-        int first = 0, n_tiles = 0;
-        for (int e = 0; e < a.n_experts; e++) {
-            int n = firsts[e];
-            firsts[e] = first;
-            tile_firsts[e] = n_tiles;
-            first += n;
-            n_tiles += (n + MOST_TOKENS - 1) / MOST_TOKENS;
-        }
-        firsts[a.n_experts] = first;
-        I32(a.scratch).v[0] = n_tiles;
-    }
-    barrier();
-    I32 pairs = I32(pairs_at());
-    for (int e = lane; e < a.n_experts; e += GROUP) {
-        int pair = firsts[e], tile = tile_firsts[e];
-        for (int first = firsts[e]; first < firsts[e + 1]; first += MOST_TOKENS)
-            tiles(a.scratch).v[1 + tile++] = ivec4(e, first, min(MOST_TOKENS, firsts[e + 1] - first), 0);
-        for (int c = 0; c < n_pairs; c++)
-            if (choice(c) == e) pairs.v[pair++] = c;
-    }
+/* The place of choice c in the order of experts. */
+int place_of(int c, int n_pairs) {
+    int place = 0;
+    for (int other = 0; other < n_pairs; other++)
+        place += int(few[other] < few[c] || (few[other] == few[c] && other < c));
+    return place;
 }
 
 /* The products of one expert's pairs first .. first + n - 1, which are the choices choices[]. */
@@ -97,7 +72,7 @@ void multiply_pairs(int expert, int first, int n, int choices[MOST_TOKENS], int 
         int at = min(t, n - 1);
         x[t] = row_at(a.x, OP == PIO_EXPERTS_OP_DOWN ? first + at : choices[at] / a.n_chosen, a.x_stride);
     }
-    multiply(expert_matrix(expert), rows, x);
+    multiply(expert_matrix(expert), rows, x, a.norm, a.norm_eps);
     int n_rows = OP == PIO_EXPERTS_OP_SWIGLU ? ROWS / 2 : ROWS,
         n_out = OP == PIO_EXPERTS_OP_SWIGLU ? a.n_out / 2 : a.n_out;
     for (int o = lane; o < n_rows * TOKENS; o += GROUP) {
@@ -111,6 +86,101 @@ void multiply_pairs(int expert, int first, int n, int choices[MOST_TOKENS], int 
     }
 }
 
+/* A workgroup a choice. */
+void multiply_few(int n_pairs, int lane) {
+    int c = int(gl_WorkGroupID.y), choices[MOST_TOKENS];
+    if (c >= n_pairs) return;
+    choices[0] = c;
+    load_few(n_pairs, lane);
+    multiply_pairs(few[c], place_of(c, n_pairs), 1, choices, lane);
+}
+
+/* A workgroup a token. Its choices' products are one long product: threads share the columns of all of them, and what
+ * they have is added up once. */
+void down_few(int n_pairs, int lane) {
+    int t = int(gl_WorkGroupID.y), first = t * a.n_chosen, rows[ROWS];
+    if (first >= n_pairs) return;
+    load_few(n_pairs, lane);
+    F32 weights = F32(row_at(a.weights, t, a.experts_stride));
+    float sums[ROWS];
+    for (int i = 0; i < ROWS; i++) {
+        rows[i] = row_of(i);
+        sums[i] = 0;
+    }
+    int n_units = (a.cols + 7) / 8, j = lane / n_units, unit = lane % n_units, of = -1;
+    matrix one = expert_matrix(0), m = one;
+    uint64_t x = 0;
+    float weight = 0;
+    while (j < a.n_chosen) {
+        if (j != of) {
+            uint64_t offset = uint64_t(few[first + j]) * a.matrix_bytes;
+            m.codes = one.codes + offset;
+            m.subs = one.subs + offset;
+            m.scales = one.scales + offset;
+            x = row_at(a.x, place_of(first + j, n_pairs), a.x_stride);
+            weight = weights.v[j];
+            of = j;
+        }
+        vec4 low, high, x_low, x_high;
+        floats8(x, 8 * unit, a.cols, x_low, x_high);
+        x_low *= weight;
+        x_high *= weight;
+        [[unroll]] for (int i = 0; i < ROWS; i++) {
+            weights8(m, rows[i], 8 * unit, low, high);
+            sums[i] += dot(low, x_low) + dot(high, x_high);
+        }
+        for (unit += GROUP; unit >= n_units; unit -= n_units) j++;
+    }
+    for (int i = 0; i < ROWS; i++) {
+        float sum = subgroupAdd(sums[i]);
+        if (subgroupElect()) partials[i * gl_NumSubgroups + gl_SubgroupID] = sum;
+    }
+    barrier();
+    int column = int(gl_WorkGroupID.x) * ROWS + lane;
+    if (lane < ROWS && column < a.n_out)
+        F32(row_at(a.y, t, a.y_stride)).v[column] =
+            F32(row_at(a.residual, t, a.residual_stride)).v[column] + partial_sum(lane);
+}
+
+/* ---- many pairs ---- */
+
+shared int counts[PIO_EXPERTS_MAX], thread_counts[GROUP];
+
+int n_tiles_of(int n) {
+    return (n + MOST_TOKENS - 1) / MOST_TOKENS;
+}
+
+/* A workgroup an expert: counts everybody's pairs, then lists its own and their tiles. A thread has some tokens, one
+ * behind the other, so that pairs stay in order. */
+void sort_pairs(int n_tokens, int lane) {
+    int e = int(gl_WorkGroupID.y), each = (n_tokens + GROUP - 1) / GROUP, end = min(n_tokens, (lane + 1) * each), own = 0;
+    for (int i = lane; i < a.n_experts; i += GROUP) counts[i] = 0;
+    barrier();
+    for (int t = lane * each; t < end; t++)
+        for (int j = 0; j < a.n_chosen; j++) {
+            int its = choice_of(t, j);
+            atomicAdd(counts[its], 1);
+            own += int(its == e);
+        }
+    thread_counts[lane] = own;
+    barrier();
+    int pair = 0, tile = 0;
+    for (int i = 0; i < e; i++) {
+        pair += counts[i];
+        tile += n_tiles_of(counts[i]);
+    }
+    for (int i = lane; i < n_tiles_of(counts[e]); i += GROUP) {
+        int done = i * MOST_TOKENS;
+        tiles(a.scratch).v[1 + tile + i] = ivec4(e, pair + done, min(MOST_TOKENS, counts[e] - done), 0);
+    }
+    if (e == a.n_experts - 1 && lane == 0) I32(a.scratch).v[0] = tile + n_tiles_of(counts[e]);
+    for (int i = 0; i < lane; i++) pair += thread_counts[i];
+    I32 pairs = I32(pairs_at());
+    for (int t = lane * each; t < end && own > 0; t++)
+        for (int j = 0; j < a.n_chosen; j++)
+            if (choice_of(t, j) == e) pairs.v[pair++] = t * a.n_chosen + j;
+}
+
 void multiply_sorted(int lane) {
     int number = int(gl_WorkGroupID.y), choices[MOST_TOKENS];
     if (number >= I32(a.scratch).v[0]) return;
@@ -119,37 +189,11 @@ void multiply_sorted(int lane) {
     multiply_pairs(tile.x, tile.y, tile.z, choices, lane);
 }
 
-/* A workgroup a choice. */
-void multiply_few(int n_pairs, int lane) {
-    int c = int(gl_WorkGroupID.y), choices[MOST_TOKENS];
-    if (c >= n_pairs) return;
-    choices[0] = c;
-    multiply_pairs(choice(c), place_of(c, n_pairs), 1, choices, lane);
-}
-
-/* A workgroup a token: the products of its choices, one after the other. */
-void down_few(int n_pairs, int lane) {
-    int t = int(gl_WorkGroupID.y), rows[ROWS], column = int(gl_WorkGroupID.x) * ROWS + lane;
-    if (t * a.n_chosen >= n_pairs) return;
-    uint64_t x[MOST_TOKENS];
-    float sum = 0;
-    for (int i = 0; i < ROWS; i++) rows[i] = row_of(i);
-    for (int j = 0; j < a.n_chosen; j++) {
-        int c = t * a.n_chosen + j;
-        x[0] = row_at(a.x, place_of(c, n_pairs), a.x_stride);
-        multiply(expert_matrix(choice(c)), rows, x);
-        if (lane < ROWS) sum += F32(row_at(a.weights, t, a.weights_stride)).v[j] * products[lane];
-        barrier();
-    }
-    if (lane < ROWS && column < a.n_out)
-        F32(row_at(a.y, t, a.y_stride)).v[column] = F32(row_at(a.residual, t, a.residual_stride)).v[column] + sum;
-}
-
 /* A workgroup a token: adds up its choices' products. */
-void reduce(int n_pairs, int lane) {
+void reduce(int n_tokens, int lane) {
     int t = int(gl_WorkGroupID.y);
-    if (t * a.n_chosen >= n_pairs) return;
-    F32 weights = F32(row_at(a.weights, t, a.weights_stride)), y = F32(row_at(a.y, t, a.y_stride)),
+    if (t >= n_tokens) return;
+    F32 weights = F32(row_at(a.weights, t, a.experts_stride)), y = F32(row_at(a.y, t, a.y_stride)),
         residual = F32(row_at(a.residual, t, a.residual_stride));
     for (int n = lane; n < a.n_out; n += GROUP) {
         float sum = residual.v[n];
@@ -160,13 +204,13 @@ void reduce(int n_pairs, int lane) {
 }
 
 void main() {
-    int n_pairs = live_rows(a.live, a.tokens) * a.n_chosen, lane = int(gl_LocalInvocationID.x);
+    int n_tokens = live_rows(a.live, a.tokens), n_pairs = n_tokens * a.n_chosen, lane = int(gl_LocalInvocationID.x);
     if (a.phase == PIO_EXPERTS_DEVICE_SORT)
-        sort_pairs(n_pairs, lane);
+        sort_pairs(n_tokens, lane);
     else if (a.phase == PIO_EXPERTS_DEVICE_SORTED)
         multiply_sorted(lane);
     else if (a.phase == PIO_EXPERTS_DEVICE_REDUCE)
-        reduce(n_pairs, lane);
+        reduce(n_tokens, lane);
     else if (OP == PIO_EXPERTS_OP_DOWN)
         down_few(n_pairs, lane);
     else
