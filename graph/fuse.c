@@ -233,16 +233,22 @@ static bool outputs_are_later(const fuser *f, const proposal *p, int32_t anchor)
     return true;
 }
 
-static bool has_row(const fuser *f, const pio_node *fused) {
+static const pio_row *row_of(const fuser *f, const pio_node *node) {
     pio_call call;
-    pio_node_call(f->spec, f->graph, fused, f->bounds, &call);
+    pio_node_call(f->spec, f->graph, node, f->bounds, &call);
     call.n_workers = f->selector->n_workers;
-    const int stored = pio_op_get(fused->op)->stored;
-    return pio_select(f->selector, &call, stored < 0 ? PIO_LAYOUT_ANY : call.in[stored].layout) != NULL;
+    const int stored = pio_op_get(node->op)->stored;
+    return pio_select(f->selector, &call, stored < 0 ? PIO_LAYOUT_ANY : call.in[stored].layout);
 }
 
-static bool has_rows(const fuser *f, const pio_node *fused) {
-    if (f->bounds) return has_row(f, fused);
+/* A node that takes another along is not to get a worse row for it. */
+static bool has_row(const fuser *f, const pio_node *anchor, const pio_node *fused) {
+    const pio_row *row = row_of(f, fused), *before = anchor->op == fused->op ? row_of(f, anchor) : NULL;
+    return row && (!before || row->rank >= before->rank);
+}
+
+static bool has_rows(const fuser *f, const pio_node *anchor, const pio_node *fused) {
+    if (f->bounds) return has_row(f, anchor, fused);
     for (int i = 0; i < PIO_N_PROBES; i++) {
         pio_call call;
         const pio_bounds bounds = pio_probe_bounds(f->spec, i);
@@ -297,7 +303,7 @@ static void fuse_nodes(fuser *f) {
             const pio_node *node = &f->graph->nodes[i];
             proposal p = {0};
             if (f->dead[i] || node->op != table[r].anchor || !table[r].propose(f, node, &p)) continue;
-            if (outputs_are_later(f, &p, i) && has_rows(f, &p.fused)) apply(f, &p, i);
+            if (outputs_are_later(f, &p, i) && has_rows(f, node, &p.fused)) apply(f, &p, i);
         }
     }
     int32_t kept = 0;
