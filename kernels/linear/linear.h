@@ -103,6 +103,10 @@ size_t pio_linear_tiles_bf16_scratch(const struct pio_call *call);
 size_t pio_linear_tiles_f32_scratch(const struct pio_call *call);
 struct pio_launch;
 void pio_linear_launch(const struct pio_call *call, struct pio_launch *launch);
+/* Sets constants 0 to 3 of a stream for a call that streams n_rows rows of w in all; returns how many a subgroup takes
+ * together. */
+int32_t pio_linear_stream_constants(const struct pio_call *call, int64_t n_rows, int32_t least_rows, int32_t tokens,
+                                    struct pio_launch *launch);
 void pio_linear_tiles_launch(const struct pio_call *call, struct pio_launch *launch);
 void pio_linear_matrix_launch(const struct pio_call *call, struct pio_launch *launch);
 pio_status pio_linear_tiles_record(struct pio_recorder *recorder, const struct pio_call *call, pio_error *error);

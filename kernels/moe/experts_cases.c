@@ -58,8 +58,13 @@ static void choices(pio_case_builder *b, const shape *s, pio_addr live) {
 static const shape *begin(pio_case_builder *b, int index) {
     if ((size_t)index >= PIO_COUNT(shapes)) return NULL;
     const shape *s = &shapes[index];
-    pio_case_name(b, "%d of %d tokens, %d of %d experts, %d x %d", s->live, s->bound, s->n_chosen, s->n_experts,
-                  s->n_out, s->cols);
+    pio_case_name(b, "%d of %d tokens, %d of %d experts, %d x %d%s", s->live, s->bound, s->n_chosen, s->n_experts,
+                  s->n_out, s->cols, s->norm ? ", norm" : "");
+    const pio_row *row = pio_case_row(b);
+    if (row->backend == PIO_BACKEND_VULKAN && row->features & PIO_VULKAN_DOT8)
+        pio_case_tolerance(b, 3e-3, "each thread rounds its activations to int8");
+    if (row->backend == PIO_BACKEND_VULKAN && row->acts == PIO_ENC_F16)
+        pio_case_tolerance(b, 1e-6, "weights are rounded to float16");
     return s;
 }
 

@@ -58,19 +58,18 @@ PIO_ARGS(pio_router_args) {
 #define PIO_EXPERTS_MAX       (PIO_ROUTE_EXPERTS_MAX + 16)
 #define PIO_EXPERTS_FEW_PAIRS 128
 
-/* Of device rows (experts.comp): which op; phases; at most so many tiles of pairs; and where products begin in scratch,
- * behind the tiles and the order of the pairs. */
-#define PIO_EXPERTS_OP_LINEAR     0
-#define PIO_EXPERTS_OP_SWIGLU     1
-#define PIO_EXPERTS_OP_DOWN       2
-#define PIO_EXPERTS_DEVICE_FEW    0
-#define PIO_EXPERTS_DEVICE_SORT   1
-#define PIO_EXPERTS_DEVICE_SORTED 2
-#define PIO_EXPERTS_DEVICE_REDUCE 3
-#define PIO_EXPERTS_TILES(n_pairs, n_experts)                                                                          \
-    ((n_pairs) / 8 + ((n_pairs) < (n_experts) ? (n_pairs) : (n_experts))) /* 8: PIO_LINEAR_GROUP_TOKENS */
-#define PIO_EXPERTS_PRODUCTS_AT(n_pairs, n_experts)                                                                    \
-    (16 * (1 + PIO_EXPERTS_TILES(n_pairs, n_experts) + ((n_pairs) + 3) / 4))
+/* Of their shaders: which op; phases of many pairs; at most so many tiles of up to `tile` pairs; and where products
+ * begin in scratch, behind the tiles and the order of the pairs. */
+#define PIO_EXPERTS_OP_LINEAR       0
+#define PIO_EXPERTS_OP_SWIGLU       1
+#define PIO_EXPERTS_OP_DOWN         2
+#define PIO_EXPERTS_DEVICE_SORT     0
+#define PIO_EXPERTS_DEVICE_MULTIPLY 1
+#define PIO_EXPERTS_DEVICE_REDUCE   2
+#define PIO_EXPERTS_TILES(n_pairs, n_experts, tile)                                                                    \
+    ((n_pairs) / (tile) + ((n_pairs) < (n_experts) ? (n_pairs) : (n_experts)))
+#define PIO_EXPERTS_PRODUCTS_AT(n_pairs, n_experts, tile)                                                              \
+    (16 * (1 + PIO_EXPERTS_TILES(n_pairs, n_experts, tile) + ((n_pairs) + 3) / 4))
 
 /* The products of experts. A pair is a live token t and one of its choices; pairs stand in the order of their experts,
  * those of one expert in the order of their tokens.
@@ -149,9 +148,14 @@ struct pio_launch;
 void pio_router_launch(const struct pio_call *call, struct pio_launch *launch);
 
 bool pio_route_match_device(const struct pio_call *call);
-bool pio_experts_match_device(const struct pio_call *call);
-size_t pio_experts_device_scratch(const struct pio_call *call);
-pio_status pio_experts_device_record(struct pio_recorder *recorder, const struct pio_call *call, pio_error *error);
+/* Of device rows: few pairs, one dispatch; and many, in tiles of pairs, plain or of matrices, two or three. */
+bool pio_experts_stream_match(const struct pio_call *call);
+void pio_experts_stream_launch(const struct pio_call *call, struct pio_launch *launch);
+bool pio_experts_device_match(const struct pio_call *call);
+size_t pio_experts_plain_scratch(const struct pio_call *call);
+pio_status pio_experts_plain_record(struct pio_recorder *recorder, const struct pio_call *call, pio_error *error);
+size_t pio_experts_matrix_scratch(const struct pio_call *call);
+pio_status pio_experts_matrix_record(struct pio_recorder *recorder, const struct pio_call *call, pio_error *error);
 
 /* Experts enough in the groups that are chosen, and scores that fit the worker's scratch. */
 struct pio_attrs;

@@ -52,5 +52,7 @@ void main() {
         memoryBarrierBuffer();
     }
     barrier();
-    if (is_last) route(t, logits, lane);
+    if (!is_last) return;
+    memoryBarrierBuffer();
+    route(t, logits, lane);
 }
