@@ -16,13 +16,15 @@ static void add_linear(const counter *c, const pio_tensor_info *stored, bool hea
     cost->bytes += pio_model_weight_bytes(c->model, stored->index);
 }
 
-/* Each token reads its own experts; no more of them than there are. */
+/* Each token reads its own experts; no more of them than there are, and those that all share once. */
 static void add_experts(const counter *c, const pio_tensor_info *stored, pio_cost *cost) {
     const pio_weight *weight = &c->model->spec.weights[stored->index];
-    const uint64_t n_experts = (uint64_t)weight->n_matrices;
-    const uint64_t pairs = c->n_sequences * c->n_tokens * (uint64_t)c->model->spec.n_chosen;
+    const pio_spec *spec = &c->model->spec;
+    const uint64_t n_experts = (uint64_t)weight->n_matrices, n_shared = (uint64_t)spec->n_shared;
+    const uint64_t tokens = c->n_sequences * c->n_tokens, pairs = tokens * (uint64_t)spec->n_chosen;
+    const uint64_t n_read = PIO_MIN(pairs - tokens * n_shared, n_experts - n_shared) + n_shared;
     cost->ops += 2 * (uint64_t)weight->rows * (uint64_t)weight->cols * pairs;
-    cost->bytes += pio_model_weight_bytes(c->model, stored->index) / n_experts * PIO_MIN(pairs, n_experts);
+    cost->bytes += pio_model_weight_bytes(c->model, stored->index) / n_experts * n_read;
 }
 
 /* Summed over a sequence's tokens. */

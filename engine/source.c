@@ -17,10 +17,15 @@ static bool is_convolution(const pio_stored_tensor *tensor, int32_t rows, int32_
     return tensor->dims[0] == (uint64_t)rows && n == (uint64_t)cols;
 }
 
+static int32_t tensor_cols(const pio_weight *weight, const pio_weight_part *part) {
+    if (part->transposed) return part->rows;
+    return part->from.tensor_cols ? part->from.tensor_cols : weight->cols;
+}
+
 /* Whether the tensor has the part's shape, or its text in `wanted`. */
 static bool has_shape(const pio_stored_tensor *tensor, const pio_weight *weight, const pio_weight_part *part,
                       char wanted[64]) {
-    const int32_t rows = part->from.tensor_rows, cols = part->transposed ? part->rows : weight->cols;
+    const int32_t rows = part->from.tensor_rows, cols = tensor_cols(weight, part);
     if (weight->kind == PIO_WEIGHT_VECTOR) {
         snprintf(wanted, 64, "[%d]", cols);
         return tensor->rank == 1 && tensor->dims[0] == (uint64_t)cols;
@@ -121,8 +126,9 @@ pio_source_row pio_source_find(const pio_model *model, const pio_stored_tensor *
     const pio_stored_tensor *tensor = tensors[first + part];
     const pio_weight_part *from = &parts[part];
     const uint64_t element_bytes = pio_stored_dtype_bits(tensor->dtype) / 8;
-    const int32_t cols = from->transposed ? from->rows : weight->cols; /* of the tensor */
-    const uint64_t at = from->transposed ? (uint64_t)from->from.first_row * (uint64_t)cols + (uint64_t)row
-                                         : (uint64_t)(from->from.first_row + row) * (uint64_t)cols;
+    const int32_t cols = tensor_cols(weight, from);
+    const uint64_t at = from->transposed
+                            ? (uint64_t)from->from.first_row * (uint64_t)cols + (uint64_t)row
+                            : (uint64_t)(from->from.first_row + row) * (uint64_t)cols + (uint64_t)from->from.first_col;
     return (pio_source_row){tensor, (const char *)tensor->data + element_bytes * at, from->transposed ? cols : 1};
 }

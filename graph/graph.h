@@ -54,10 +54,12 @@ typedef enum pio_weight_kind {
 } pio_weight_kind;
 
 /* Where rows lie in a checkpoint: from `first_row` on in a tensor [tensor_rows, columns], or of rank 3 with as many
- * rows in all, or (a convolution over 2 or 3 axes) of rank 4 or 5, [tensor_rows, ...] with `columns` numbers a row. */
+ * rows in all, or (a convolution over 2 or 3 axes) of rank 4 or 5, [tensor_rows, ...] with `columns` numbers a row. Of
+ * a tensor with more columns than the weight, those from `first_col` on. */
 typedef struct pio_tensor_rows {
     char tensor[104];
     int32_t first_row, tensor_rows;
+    int32_t first_col, tensor_cols; /* 0 columns: as many as the weight */
 } pio_tensor_rows;
 
 /* `rows` rows of a weight. Transposed: row r is column r of the tensor's rows from first_row on, and the tensor has
@@ -148,7 +150,8 @@ typedef struct pio_spec {
     pio_graph *graphs;
     int32_t n_graphs, graphs_capacity;
     int32_t page_tokens; /* tokens a cache page, the same for all caches */
-    int32_t n_chosen;    /* experts that a token is sent to; 0: there are none */
+    int32_t n_chosen;    /* experts that a token is sent to, the shared ones included; 0: there are none */
+    int32_t n_shared;    /* of them those that every token is sent to, the last ones */
     int32_t n_merged;    /* patches that make one picture row; 0: there are none */
     int32_t layer;       /* of the nodes being built */
     pio_error error;     /* the first failure while building; later calls do nothing */

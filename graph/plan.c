@@ -58,29 +58,38 @@ static pio_status choose_row(const pio_plan *plan, const pio_selector *selector,
     return PIO_OK;
 }
 
-static pio_status copy_nodes(pio_plan *plan, const pio_selector *selector, pio_error *error) {
+static pio_status copy_nodes(pio_plan *plan, const pio_selector *selector, const pio_graph *fused, pio_error *error) {
     for (int32_t t = 0; t < plan->graph->n_tensors; t++) {
         pio_placed *placed = PIO_PUSH(plan, placed);
         if (!placed) return pio_fail_memory(error, "a plan", sizeof *placed);
         placed->info = plan->graph->tensors[t];
         placed->root = placed->info.place == PIO_PLACE_VIEW ? placed->info.index : t;
     }
-    for (int32_t i = 0; i < plan->graph->n_nodes; i++) {
-        const pio_node *node = &plan->graph->nodes[i];
+    for (int32_t i = 0; i < fused->n_nodes; i++) {
+        const pio_node *node = &fused->nodes[i];
         pio_planned *planned = PIO_PUSH(plan, nodes);
         if (!planned) return pio_fail_memory(error, "a plan", sizeof *planned);
-        *planned = (pio_planned){.node = i,
-                                 .op = node->op,
-                                 .n_in = node->n_in,
-                                 .n_out = node->n_out,
-                                 .attrs = node->attrs,
-                                 .layer = node->layer};
+        *planned = (pio_planned){
+            .op = node->op, .n_in = node->n_in, .n_out = node->n_out, .attrs = node->attrs, .layer = node->layer};
         memcpy(planned->in, node->in, sizeof node->in);
         memcpy(planned->out, node->out, sizeof node->out);
         pio_status status = choose_row(plan, selector, planned, error);
         if (status) return status;
     }
     return PIO_OK;
+}
+
+/* The graph's nodes, some of them fused for this plan alone. */
+static pio_status fuse_and_copy(pio_plan *plan, const pio_selector *selector, pio_error *error) {
+    pio_graph fused = *plan->graph;
+    const size_t bytes = sizeof *fused.nodes * (size_t)PIO_MAX(1, fused.n_nodes);
+    fused.nodes = malloc(bytes);
+    if (!fused.nodes) return pio_fail_memory(error, "a plan", bytes);
+    memcpy(fused.nodes, plan->graph->nodes, sizeof *fused.nodes * (size_t)fused.n_nodes);
+    pio_status status = pio_fuse_step(plan->spec, selector, &plan->bounds, &fused, error);
+    if (!status) status = copy_nodes(plan, selector, &fused, error);
+    free(fused.nodes);
+    return status;
 }
 
 /* ---- encodings ---- */
@@ -141,8 +150,7 @@ static pio_status convert(pio_plan *plan, const pio_selector *selector, pio_tens
     placed->info.tap = false;
     placed->encoding = encoding;
     placed->root = *out;
-    *node =
-        (pio_planned){.node = -1, .op = PIO_OP_CONVERT, .n_in = 1, .n_out = 1, .in = {t}, .out = {*out}, .layer = -1};
+    *node = (pio_planned){.op = PIO_OP_CONVERT, .n_in = 1, .n_out = 1, .in = {t}, .out = {*out}, .layer = -1};
     return choose_row(plan, selector, node, error);
 }
 
@@ -277,7 +285,7 @@ static pio_status pack_arena(pio_plan *plan, bool keep_taps, pio_error *error) {
 pio_status pio_plan_make(const pio_spec *spec, const pio_graph *graph, const pio_selector *selector,
                          const pio_bounds *bounds, bool keep_taps, pio_plan *plan, pio_error *error) {
     *plan = (pio_plan){.spec = spec, .graph = graph, .bounds = *bounds, .n_workers = selector->n_workers};
-    pio_status status = copy_nodes(plan, selector, error);
+    pio_status status = fuse_and_copy(plan, selector, error);
     if (!status) status = encode(plan, selector, error);
     if (!status) {
         find_lifetimes(plan);

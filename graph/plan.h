@@ -17,7 +17,6 @@ typedef struct pio_placed {
 } pio_placed;
 
 typedef struct pio_planned {
-    int32_t node; /* of the graph; -1: a conversion */
     pio_op op;
     const pio_row *row;
     int8_t n_in, n_out;

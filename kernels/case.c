@@ -159,7 +159,7 @@ float *pio_case_acts(pio_case_builder *b, int in, int32_t bound, int32_t live, i
     return (float *)b->blocks[block].reference.data;
 }
 
-void pio_case_weights(pio_case_builder *b, int in, int32_t n_matrices, int32_t rows, int32_t cols, float scale) {
+float *pio_case_weights(pio_case_builder *b, int in, int32_t n_matrices, int32_t rows, int32_t cols, float scale) {
     const int64_t n = (int64_t)n_matrices * rows * cols;
     int block = case_block_add(b, CASE_WEIGHT, (int64_t)sizeof(float) * n);
     float *w = (float *)b->blocks[block].reference.data;
@@ -169,10 +169,11 @@ void pio_case_weights(pio_case_builder *b, int in, int32_t n_matrices, int32_t r
     for (int64_t i = 0; i < n && !b->sizes_only; i++) w[i] = scale * pio_case_gaussian(b);
     *set_in(b, in, block) =
         (pio_operand){.address = (pio_addr)block + 1, .rows = rows, .cols = cols, .n_matrices = n_matrices};
+    return w;
 }
 
-void pio_case_weight(pio_case_builder *b, int in, int32_t rows, int32_t cols, float scale) {
-    pio_case_weights(b, in, 1, rows, cols, scale);
+float *pio_case_weight(pio_case_builder *b, int in, int32_t rows, int32_t cols, float scale) {
+    return pio_case_weights(b, in, 1, rows, cols, scale);
 }
 
 float *pio_case_vector(pio_case_builder *b, int in, int32_t n, float mean, float scale) {

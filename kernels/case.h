@@ -39,9 +39,9 @@ float pio_case_gaussian(pio_case_builder *builder);
 /* Operands. `bound` rows of which `live` are live (live rows are random Gaussian times `scale`, some large outliers).
  * Returns the host copy, which may be changed until the case runs. */
 float *pio_case_acts(pio_case_builder *builder, int in, int32_t bound, int32_t live, int32_t cols, float scale);
-void pio_case_weight(pio_case_builder *builder, int in, int32_t rows, int32_t cols, float scale);
-/* n_matrices of [rows, cols]. */
-void pio_case_weights(pio_case_builder *builder, int in, int32_t n_matrices, int32_t rows, int32_t cols, float scale);
+float *pio_case_weight(pio_case_builder *builder, int in, int32_t rows, int32_t cols, float scale);
+/* n_matrices of [rows, cols]; like the first, returns the host copy. */
+float *pio_case_weights(pio_case_builder *builder, int in, int32_t n_matrices, int32_t rows, int32_t cols, float scale);
 /* A float32 vector of n numbers: mean + scale * Gaussian. Returns the host copy, which may be changed until the case
  * runs. */
 float *pio_case_vector(pio_case_builder *builder, int in, int32_t n, float mean, float scale);

@@ -30,6 +30,7 @@ enum { PIO_MAX_IN = 6, PIO_MAX_OUT = 3 };
 /* What a model fixes about a node; an op reads the fields that its contract names. */
 typedef struct pio_attrs {
     float eps;
+    float norm_eps; /* of the norm that an op takes along */
     float scale;
     int32_t n_heads, n_kv_heads, head_dim, rope_dim;
     int32_t page_tokens;            /* tokens a cache page */
@@ -37,6 +38,7 @@ typedef struct pio_attrs {
     int32_t flags;                  /* the op's own bits */
     int32_t column;                 /* the first of those that the op reads */
     int32_t n_groups, n_top_groups; /* of experts; of those, how many are chosen from */
+    int32_t n_shared;               /* experts behind them that every token is sent to */
 } pio_attrs;
 
 /* One operand of a call. Activations are [rows, cols], row-major, `stride` bytes apart, in `encoding`; a row in an
@@ -65,6 +67,11 @@ typedef struct pio_call {
     pio_addr scratch; /* of the size that the row's scratch() asked for, shared by the workers, 64-byte aligned */
     int n_workers;    /* of the device, for sizing splits */
 } pio_call;
+
+/* Whether an optional input is there; its address may not be known yet. */
+static inline bool pio_call_has(const pio_call *call, int in) {
+    return in < call->n_in && call->in[in].cols > 0;
+}
 
 /* How a kernel of a device is started: its groups of threads, and the specialisation constants 0, 1, ... that it is
  * compiled with. CPU kernels share their work out themselves and have none. */

@@ -31,12 +31,18 @@ PIO_ARGS(pio_step_taps) {
     pio_f32 share[4];
 };
 
+/* Tokens whose workgroups may count how many of them are done: see pio_step_counts.arrived. */
+#define PIO_STEP_ARRIVED 8
+
 /* Counts at the head of the block. */
 PIO_ARGS(pio_step_counts) {
     pio_i32 n_tokens, n_sequences, n_outs;
     pio_i32 n_choices; /* n_tokens times the experts a token is sent to */
     pio_i32 n_patches, n_merged;
     pio_i32 reserved[2];
+    /* 0 between dispatches: workgroups of a device add to it as they finish a token's part, the last one goes on with
+     * the token and sets it back. */
+    pio_i32 arrived[PIO_STEP_ARRIVED];
 };
 
 #ifndef PIO_GLSL

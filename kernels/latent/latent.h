@@ -44,6 +44,20 @@ PIO_ARGS(pio_latent_append_args) {
     pio_i32 flags;
 };
 
+/* ROPE_LATENT_APPEND: LATENT_APPEND, and ROPE of the heads of q, head_cols columns each, by the same table and flags; y
+ * may be q. */
+PIO_ARGS(pio_rope_latent_append_args) {
+    pio_u64 kv, norm, cache, table, cache_rows, live; /* as LATENT_APPEND's, like all else that has its names */
+    pio_u64 q, y;                                     /* f32 [T, heads x head_cols] */
+    pio_f32 eps;
+    pio_i32 rows;
+    pio_i32 kv_stride, table_stride;
+    pio_i32 head_dim, rope_dim;
+    pio_i32 flags;
+    pio_i32 n_heads, head_cols;
+    pio_i32 q_stride, y_stride;
+};
+
 /* LATENT_ATTENTION: causal, as ATTENTION; q_latent and y float32 [T, heads x head_dim]; q float32 [T, heads x
  * head_cols], whose first rope_dim columns of a head are the rotated ones. */
 PIO_ARGS(pio_latent_attention_args) {
@@ -79,6 +93,8 @@ size_t pio_linear_heads_tiles_bf16_scratch(const struct pio_call *call);
 struct pio_launch;
 void pio_linear_heads_launch(const struct pio_call *call, struct pio_launch *launch);
 void pio_latent_append_launch(const struct pio_call *call, struct pio_launch *launch);
+bool pio_rope_latent_append_match(const struct pio_call *call);
+void pio_rope_latent_append_launch(const struct pio_call *call, struct pio_launch *launch);
 void pio_latent_attention_launch(const struct pio_call *call, struct pio_launch *launch);
 
 /* The row by tiles (latent_avx512bf16.c): latents that it can take apart; partial results, and the two dispatches. */

@@ -78,16 +78,36 @@ static const latent_case *begin(pio_case_builder *b, int index, int32_t *bound, 
     return c;
 }
 
-bool pio_latent_append_case(pio_case_builder *b, int index) {
-    int32_t bound, live, pages;
-    const latent_case *c = begin(b, index, &bound, &live, &pages);
-    if (!c) return false;
+static const latent_case *append_case(pio_case_builder *b, int index, int32_t *bound, int32_t *live) {
+    int32_t pages;
+    const latent_case *c = begin(b, index, bound, live, &pages);
+    if (!c) return NULL;
     if (pio_case_row(b)->layout != PIO_LAYOUT_LATENT_F32) pio_case_tolerance(b, 8e-6, "the cache rounds to bf16");
-    pio_case_acts(b, 0, bound, live, c->head_dim + c->rope_dim, 2);
+    pio_case_acts(b, 0, *bound, *live, c->head_dim + c->rope_dim, 2);
     pio_case_vector(b, 1, c->head_dim, 1, 0.3f);
     pio_case_latent_cache(b, 2, pages);
-    pio_case_acts(b, 3, bound, live, c->rope_dim, 0.7f);
+    pio_case_acts(b, 3, *bound, *live, c->rope_dim, 0.7f);
+    return c;
+}
+
+bool pio_latent_append_case(pio_case_builder *b, int index) {
+    int32_t bound, live;
+    if (!append_case(b, index, &bound, &live)) return false;
     pio_case_output_cache(b, 0, 2);
+    return true;
+}
+
+bool pio_rope_latent_append_case(pio_case_builder *b, int index) {
+    int32_t bound, live;
+    const latent_case *c = append_case(b, index, &bound, &live);
+    if (!c) return false;
+    pio_case_call(b)->attrs.column = c->rope_dim + c->nope_dim;
+    pio_case_acts(b, 4, bound, live, c->n_heads * (c->rope_dim + c->nope_dim), 1);
+    if (index % 2)
+        pio_case_output_in_place(b, 0, 4);
+    else
+        pio_case_output(b, 0, bound, live, c->n_heads * (c->rope_dim + c->nope_dim));
+    pio_case_output_cache(b, 1, 2);
     return true;
 }
 

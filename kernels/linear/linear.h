@@ -5,6 +5,7 @@
  *   LINEAR_SWIGLU  y[t][i] = silu(gate[t][i]) * up[t][i], silu(v) = v / (1 + e^-v); w [2I, K] holds its rows in blocks:
  *                  PIO_SWIGLU_BLOCK gate rows, the up rows that belong to them, the next gate rows, ...
  *
+ * With a norm [K], float32, LINEAR and LINEAR_SWIGLU multiply x * norm / sqrt(mean(x^2) + norm_eps) instead of x.
  * x [T, K] in the row's activation encoding, w [N, K] in its layout; bias [N], residual and y float32. Sums are float32
  * or better (int8 products: exact integers over each 256 columns, float32 from there). Rows t past the live count are
  * neither read nor written. N is any number (LINEAR_SWIGLU: I is a multiple of PIO_SWIGLU_BLOCK).
@@ -24,6 +25,9 @@
 
 #include "kernels/dialect/args.h"
 
+/* Index of the norm among the inputs of LINEAR and LINEAR_SWIGLU. */
+#define PIO_LINEAR_NORM 4
+
 /* Of a device's shaders for a few tokens: threads of a workgroup; at most, rows of w that a subgroup takes together
  * (an even number), loads of weights under way in a thread, and tokens of a workgroup. */
 #define PIO_LINEAR_GROUP        128
@@ -42,6 +46,7 @@ PIO_ARGS(pio_linear_args) {
     pio_u64 x_rows;          /* i32 [rows]: where x's rows stand, for PACK; 0: in order */
     pio_u64 y_rows;          /* i32 [rows]: where y's rows stand; 0: in order */
     pio_u64 y_weights;       /* f32 [rows]: y += weight * (x w^T), LINEAR only; 0: y is written */
+    pio_u64 norm;            /* f32 [cols]; 0: none */
     pio_i32 rows;            /* the bound T */
     pio_i32 cols;            /* K */
     pio_i32 n_out;           /* N: rows of w */
@@ -50,6 +55,7 @@ PIO_ARGS(pio_linear_args) {
     pio_i32 residual_stride; /* bytes */
     pio_i32 y_stride;        /* bytes */
     pio_i32 phase;           /* of rows that record several dispatches */
+    pio_f32 norm_eps;
 };
 
 #ifndef PIO_GLSL
@@ -80,8 +86,10 @@ bool pio_linear_take_run(struct pio_worker *worker, pio_i32 total, pio_i32 least
 
 enum { PIO_LINEAR_MAX_COLS = 29000 }; /* a panel of 8 rows and one row more in float32 fit a worker's scratch */
 
-/* match(): whole blocks of gate and up rows, and no more columns than the kernels' scratch holds. */
+/* match(): whole blocks of gate and up rows, no more columns than the kernels' scratch holds, and no norm; and the same
+ * of a few rows, perhaps with a norm, or of any without one. */
 bool pio_linear_match(const struct pio_call *call);
+bool pio_linear_match_stream(const struct pio_call *call);
 
 /* Fills the argument struct of any of the three ops. */
 void pio_linear_args_fill(const struct pio_call *call, pio_linear_args *args);
@@ -95,6 +103,10 @@ size_t pio_linear_tiles_bf16_scratch(const struct pio_call *call);
 size_t pio_linear_tiles_f32_scratch(const struct pio_call *call);
 struct pio_launch;
 void pio_linear_launch(const struct pio_call *call, struct pio_launch *launch);
+/* Sets constants 0 to 3 of a stream for a call that streams n_rows rows of w in all; returns how many a subgroup takes
+ * together. */
+int32_t pio_linear_stream_constants(const struct pio_call *call, int64_t n_rows, int32_t least_rows, int32_t tokens,
+                                    struct pio_launch *launch);
 void pio_linear_tiles_launch(const struct pio_call *call, struct pio_launch *launch);
 void pio_linear_matrix_launch(const struct pio_call *call, struct pio_launch *launch);
 pio_status pio_linear_tiles_record(struct pio_recorder *recorder, const struct pio_call *call, pio_error *error);

@@ -1,6 +1,8 @@
 #include "kernels/families.h"
 #include "kernels/linear/tile.h"
 
+enum { LANES = 32 }; /* of a subgroup, for estimates */
+
 /* Columns of a layout's rows in one load of a thread: CHUNK in stream.glsl. */
 static int32_t chunk_of(pio_layout layout) {
     static const uint8_t columns[PIO_LAYOUT_COUNT] = {[PIO_LAYOUT_F32_ROWS] = 4,
@@ -13,20 +15,29 @@ static int32_t chunk_of(pio_layout layout) {
 
 /* Each multiprocessor should have some 12 subgroups at work, so that enough loads are under way; more rows in each
  * share the work on activations. */
-void pio_linear_launch(const pio_call *call, pio_launch *launch) {
-    const pio_operand *x = &call->in[0], *w = &call->in[1];
-    const bool swiglu = call->op == PIO_OP_LINEAR_SWIGLU;
-    const int32_t lanes = 32, steps = PIO_CEIL_DIV(w->cols, chunk_of(w->layout) * lanes);
-    int32_t tokens = 1, rows = PIO_LINEAR_GROUP_ROWS;
-    while (tokens < PIO_LINEAR_GROUP_TOKENS && tokens < x->rows) tokens *= 2;
-    while (rows > (swiglu ? 2 : 1) && w->rows * PIO_MAX(1, w->n_matrices) / rows < 12 * call->n_workers) rows /= 2;
+int32_t pio_linear_stream_constants(const pio_call *call, int64_t n_rows, int32_t least_rows, int32_t tokens,
+                                    pio_launch *launch) {
+    const pio_operand *w = &call->in[1];
+    const int32_t steps = PIO_CEIL_DIV(w->cols, chunk_of(w->layout) * LANES);
     const int32_t loads = tokens > 2 ? PIO_LINEAR_GROUP_LOADS / 2 : PIO_LINEAR_GROUP_LOADS;
-    launch->groups[0] = (uint32_t)PIO_CEIL_DIV(w->rows, rows * (PIO_LINEAR_GROUP / lanes));
-    launch->groups[1] = (uint32_t)PIO_CEIL_DIV(x->rows, tokens);
+    int32_t rows = PIO_LINEAR_GROUP_ROWS;
+    while (rows > least_rows && n_rows / rows < 12 * call->n_workers) rows /= 2;
     launch->constants[0] = pio_launch_weights(w->layout);
     launch->constants[1] = (uint32_t)tokens;
     launch->constants[2] = (uint32_t)rows;
     launch->constants[3] = (uint32_t)PIO_MAX(1, PIO_MIN(steps, loads / rows));
+    return rows;
+}
+
+void pio_linear_launch(const pio_call *call, pio_launch *launch) {
+    const pio_operand *x = &call->in[0], *w = &call->in[1];
+    const bool swiglu = call->op == PIO_OP_LINEAR_SWIGLU;
+    int32_t tokens = 1;
+    while (tokens < PIO_LINEAR_GROUP_TOKENS && tokens < x->rows) tokens *= 2;
+    const int32_t rows =
+        pio_linear_stream_constants(call, (int64_t)w->rows * PIO_MAX(1, w->n_matrices), swiglu ? 2 : 1, tokens, launch);
+    launch->groups[0] = (uint32_t)PIO_CEIL_DIV(w->rows, rows * (PIO_LINEAR_GROUP / LANES));
+    launch->groups[1] = (uint32_t)PIO_CEIL_DIV(x->rows, tokens);
     launch->constants[4] = swiglu;
     launch->n_constants = 5;
 }

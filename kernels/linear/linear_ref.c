@@ -6,10 +6,18 @@
 #include "kernels/elementwise/elementwise.h"
 #include "kernels/families.h"
 
-bool pio_linear_match(const pio_call *call) {
+static bool serves(const pio_call *call) {
     const pio_operand *w = &call->in[1];
     if (call->op == PIO_OP_LINEAR_SWIGLU && w->rows % (2 * PIO_SWIGLU_BLOCK)) return false;
     return w->cols <= PIO_LINEAR_MAX_COLS;
+}
+
+bool pio_linear_match(const pio_call *call) {
+    return !pio_call_has(call, PIO_LINEAR_NORM) && serves(call);
+}
+
+bool pio_linear_match_stream(const pio_call *call) {
+    return (call->in[0].rows <= PIO_LINEAR_GROUP_TOKENS || !pio_call_has(call, PIO_LINEAR_NORM)) && serves(call);
 }
 
 void pio_linear_args_fill(const pio_call *call, pio_linear_args *args) {
@@ -28,6 +36,9 @@ void pio_linear_args_fill(const pio_call *call, pio_linear_args *args) {
                               .x_stride = (pio_i32)x->stride,
                               .residual_stride = call->n_in > 3 ? (pio_i32)call->in[3].stride : 0,
                               .y_stride = (pio_i32)y->stride};
+    if (!pio_call_has(call, PIO_LINEAR_NORM)) return;
+    args->norm = call->in[PIO_LINEAR_NORM].address;
+    args->norm_eps = call->attrs.norm_eps;
 }
 
 void pio_linear_bind(const pio_call *call, void *args) {
@@ -56,6 +67,18 @@ static double dot(const float *x, const float *w, int32_t n) {
     return sum;
 }
 
+/* Row t of x, normed or not, times a row of w. */
+static double product(const pio_linear_args *a, int32_t t, const float *w) {
+    const float *x = x_row(a, t), *norm = PIO_AT(const float, a->norm);
+    double sum = 0, squares = 0;
+    if (!norm) return dot(x, w, a->cols);
+    for (int32_t k = 0; k < a->cols; k++) {
+        sum += (double)x[k] * (double)norm[k] * (double)w[k];
+        squares += (double)x[k] * (double)x[k];
+    }
+    return sum / sqrt(squares / a->cols + (double)a->norm_eps);
+}
+
 static void weight_row(const pio_linear_args *a, int32_t n, float *out) {
     pio_layout_get((pio_layout)a->w_layout)->unpack_row(PIO_AT(const void, a->w), a->n_out, a->cols, n, out);
 }
@@ -68,7 +91,7 @@ void pio_linear_add_ref(const void *args, pio_worker *worker) {
     for (int32_t n; (n = pio_worker_take(worker)) < a->n_out;) {
         weight_row(a, n, w);
         for (int32_t t = 0; t < live; t++) {
-            double sum = dot(x_row(a, t), w, a->cols);
+            double sum = product(a, t, w);
             if (a->bias) sum += (double)PIO_AT(const float, a->bias)[n];
             if (a->residual)
                 sum += (double)PIO_AT(const float, a->residual + (pio_u64)t * (pio_u64)a->residual_stride)[n];
@@ -91,7 +114,7 @@ void pio_linear_swiglu_ref(const void *args, pio_worker *worker) {
         weight_row(a, gate_row, gate_w);
         weight_row(a, gate_row + PIO_SWIGLU_BLOCK, up_w);
         for (int32_t t = 0; t < live; t++) {
-            double gate = dot(x_row(a, t), gate_w, a->cols), up = dot(x_row(a, t), up_w, a->cols);
+            double gate = product(a, t, gate_w), up = product(a, t, up_w);
             y_row(a, t)[i] = (float)(gate / (1 + exp(-gate)) * up);
         }
     }

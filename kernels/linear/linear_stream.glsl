@@ -25,7 +25,10 @@ void multiply(matrix m, int first, int first_token, int n_tokens) {
         rows[i] = SWIGLU != 0 ? swiglu_row(first, i, a.n_out) : plain_row(first, i, a.n_out);
     [[unroll]] for (int t = 0; t < TOKENS; t++)
         x[t] = row_at(a.x, first_token + min(t, n_tokens - 1), a.x_stride);
-    stream(m, rows, x, 0ul, sums, squares);
+    stream(m, rows, x, a.norm, sums, squares);
+    if (a.norm != 0ul)
+        [[unroll]] for (int i = 0; i < ROWS * TOKENS; i++)
+            sums[i] *= inversesqrt(squares[i % TOKENS] / a.cols + a.norm_eps);
     int lanes = int(gl_SubgroupSize), n_rows = SWIGLU != 0 ? ROWS / 2 : ROWS;
     [[unroll]] for (int i = 0; i < n_rows; i++) {
         [[unroll]] for (int t = 0; t < TOKENS; t++) {

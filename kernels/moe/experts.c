@@ -24,7 +24,7 @@ static const pio_i32 *choices(const pio_experts_args *a, pio_i32 token) {
 }
 
 static const float *weights_of(const pio_experts_args *a, pio_i32 token) {
-    return PIO_AT(const float, a->weights + (pio_u64)token * (pio_u64)a->weights_stride);
+    return PIO_AT(const float, a->weights + (pio_u64)token * (pio_u64)a->experts_stride);
 }
 
 pio_experts_order pio_experts_sort(const pio_experts_args *a, const pio_experts_memory *m, int worker) {

@@ -7,7 +7,15 @@
 #include "kernels/families.h"
 #include "kernels/moe/experts.h"
 
+bool pio_experts_has_norm(const pio_call *call) {
+    return call->op != PIO_OP_EXPERTS_DOWN && pio_call_has(call, PIO_EXPERTS_NORM);
+}
+
 bool pio_experts_match(const pio_call *call) {
+    return !pio_experts_has_norm(call) && pio_experts_match_normed(call);
+}
+
+bool pio_experts_match_normed(const pio_call *call) {
     const pio_operand *w = &call->in[1];
     if (call->op == PIO_OP_EXPERTS_SWIGLU && w->rows % (2 * PIO_SWIGLU_BLOCK)) return false;
     return w->cols <= PIO_LINEAR_MAX_COLS;
@@ -39,9 +47,12 @@ void pio_experts_args_fill(const pio_call *call, pio_experts_args *args) {
                                .x_stride = (pio_i32)x->stride,
                                .y_stride = (pio_i32)y->stride,
                                .experts_stride = (pio_i32)experts->stride};
+    if (pio_experts_has_norm(call)) {
+        args->norm = call->in[PIO_EXPERTS_NORM].address;
+        args->norm_eps = call->attrs.norm_eps;
+    }
     if (call->op != PIO_OP_EXPERTS_DOWN) return;
     args->weights = call->in[3].address;
-    args->weights_stride = (pio_i32)call->in[3].stride;
     args->residual = call->in[4].address;
     args->residual_stride = (pio_i32)call->in[4].stride;
 }
@@ -86,6 +97,18 @@ static const float *x_row(const pio_experts_args *a, int32_t row) {
     return PIO_AT(const float, a->x + (pio_u64)row * (pio_u64)a->x_stride);
 }
 
+/* Token t's row, normed or not, times a row of a matrix. */
+static double product(const pio_experts_args *a, int32_t t, const float *w) {
+    const float *x = x_row(a, t), *norm = PIO_AT(const float, a->norm);
+    double sum = 0, squares = 0;
+    if (!norm) return dot(x, w, a->cols);
+    for (int32_t k = 0; k < a->cols; k++) {
+        sum += (double)x[k] * (double)norm[k] * (double)w[k];
+        squares += (double)x[k] * (double)x[k];
+    }
+    return sum / sqrt(squares / a->cols + (double)a->norm_eps);
+}
+
 /* Column i of y for all pairs of an expert; w and up_w: [cols]. */
 static void expert_column(const pio_experts_args *a, int32_t expert, int32_t i, bool swiglu, float *w, float *up_w) {
     const int32_t live = pio_experts_live(a);
@@ -97,8 +120,8 @@ static void expert_column(const pio_experts_args *a, int32_t expert, int32_t i, 
         for (int32_t j = 0; j < a->n_chosen; j++) {
             if (chosen(a, t, j) != expert) continue;
             float *y = PIO_AT(float, a->y + (pio_u64)pair++ * (pio_u64)a->y_stride);
-            const double sum = dot(x_row(a, t), w, a->cols);
-            y[i] = (float)(swiglu ? sum / (1 + exp(-sum)) * dot(x_row(a, t), up_w, a->cols) : sum);
+            const double sum = product(a, t, w);
+            y[i] = (float)(swiglu ? sum / (1 + exp(-sum)) * product(a, t, up_w) : sum);
         }
 }
 
@@ -134,7 +157,7 @@ void pio_experts_down_ref(const void *args, pio_worker *worker) {
                 for (int32_t j = 0; j < a->n_chosen; j++)
                     if (chosen(a, t, j) == e)
                         sums[t] +=
-                            (double)PIO_AT(const float, a->weights + (pio_u64)t * (pio_u64)a->weights_stride)[j] *
+                            (double)PIO_AT(const float, a->weights + (pio_u64)t * (pio_u64)a->experts_stride)[j] *
                             dot(x_row(a, pair++), w, a->cols);
         }
         for (int32_t t = 0; t < live; t++) PIO_AT(float, a->y + (pio_u64)t * (pio_u64)a->y_stride)[n] = (float)sums[t];

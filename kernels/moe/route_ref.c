@@ -2,13 +2,16 @@
 
 #include "kernels/families.h"
 
-bool pio_route_match(const pio_call *call) {
-    const int32_t n_experts = call->in[0].cols, n_chosen = call->out[0].cols;
-    const int32_t n_groups = call->attrs.n_groups, n_top = call->attrs.n_top_groups;
+bool pio_route_serves(const pio_attrs *attrs, int32_t n_experts, int32_t n_chosen) {
+    const int32_t n_groups = attrs->n_groups, n_top = attrs->n_top_groups;
     if (n_groups < 1 || n_experts % n_groups || n_top < 1 || n_top > n_groups) return false;
     if (n_groups > 1 && n_experts / n_groups < 2) return false;
-    return n_chosen <= n_experts / n_groups * n_top &&
+    return n_chosen >= 1 && n_chosen <= n_experts / n_groups * n_top &&
            3 * sizeof(float) * (size_t)n_experts <= PIO_WORKER_SCRATCH_BYTES;
+}
+
+bool pio_route_match(const pio_call *call) {
+    return pio_route_serves(&call->attrs, call->in[0].cols, call->out[0].cols - call->attrs.n_shared);
 }
 
 void pio_route_bind(const pio_call *call, void *args) {
@@ -20,7 +23,8 @@ void pio_route_bind(const pio_call *call, void *args) {
                                                .live = logits->live,
                                                .rows = logits->rows,
                                                .n_experts = logits->cols,
-                                               .n_chosen = experts->cols,
+                                               .n_chosen = experts->cols - call->attrs.n_shared,
+                                               .n_shared = call->attrs.n_shared,
                                                .n_groups = call->attrs.n_groups,
                                                .n_top_groups = call->attrs.n_top_groups,
                                                .logits_stride = (pio_i32)logits->stride,
@@ -67,10 +71,11 @@ static void leave_best_groups(const pio_route_args *a, double *rank) {
     }
 }
 
-static void route_token(const pio_route_args *a, int32_t t, double *rank) {
-    const float *logits = PIO_AT(const float, a->logits + (pio_u64)t * (pio_u64)a->logits_stride);
+void pio_route_token_ref(const pio_route_args *a, int32_t t, bool live, const float *logits, double *rank) {
     int32_t *experts = PIO_AT(int32_t, a->experts + (pio_u64)t * (pio_u64)a->experts_stride);
     float *weights = PIO_AT(float, a->weights + (pio_u64)t * (pio_u64)a->weights_stride);
+    for (int32_t j = 0; j < a->n_chosen + a->n_shared && !live; j++) experts[j] = -1;
+    if (!live) return;
     for (int32_t e = 0; e < a->n_experts; e++)
         rank[e] = score_of(a, logits, e) + (a->bias ? (double)PIO_AT(const float, a->bias)[e] : 0);
     leave_best_groups(a, rank);
@@ -88,16 +93,16 @@ static void route_token(const pio_route_args *a, int32_t t, double *rank) {
         if (a->flags & PIO_ROUTE_NORMALISE) weight /= sum + (double)a->eps;
         weights[j] = (float)(weight * (double)a->scale);
     }
+    for (int32_t j = 0; j < a->n_shared; j++) {
+        experts[a->n_chosen + j] = a->n_experts + j;
+        weights[a->n_chosen + j] = 1;
+    }
 }
 
 void pio_route_ref(const void *args, pio_worker *worker) {
     const pio_route_args *a = args;
     const int32_t live = a->live ? *PIO_AT(const pio_i32, a->live) : a->rows;
-    for (int32_t t; (t = pio_worker_take(worker)) < a->rows;) {
-        int32_t *experts = PIO_AT(int32_t, a->experts + (pio_u64)t * (pio_u64)a->experts_stride);
-        if (t < live)
-            route_token(a, t, worker->scratch);
-        else
-            for (int32_t j = 0; j < a->n_chosen; j++) experts[j] = -1;
-    }
+    for (int32_t t; (t = pio_worker_take(worker)) < a->rows;)
+        pio_route_token_ref(a, t, t < live, PIO_AT(const float, a->logits + (pio_u64)t * (pio_u64)a->logits_stride),
+                            worker->scratch);
 }

@@ -62,6 +62,10 @@ static PIO_ALWAYS_INLINE void route_token(const pio_route_args *a, pio_i32 t, fl
     for (pio_i32 j = 0; j < k; j++) sum += scores[experts[j]];
     const float divisor = a->flags & PIO_ROUTE_NORMALISE ? sum + a->eps : 1.0f;
     for (pio_i32 j = 0; j < k; j++) weights[j] = scores[experts[j]] / divisor * a->scale;
+    for (pio_i32 j = 0; j < a->n_shared; j++) {
+        experts[k + j] = n + j;
+        weights[k + j] = 1;
+    }
 }
 
 void NAME(const void *args, pio_worker *worker) {
@@ -72,6 +76,6 @@ void NAME(const void *args, pio_worker *worker) {
         if (t < live)
             route_token(a, t, worker->scratch);
         else
-            for (pio_i32 j = 0; j < a->n_chosen; j++) experts[j] = -1;
+            for (pio_i32 j = 0; j < a->n_chosen + a->n_shared; j++) experts[j] = -1;
     }
 }

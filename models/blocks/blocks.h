@@ -56,10 +56,6 @@ pio_tensor pio_mla_block(pio_spec *spec, const pio_mla *config, const char *pref
 pio_tensor pio_swiglu_block(pio_spec *spec, const char *prefix, pio_tensor x, int32_t hidden_size, int32_t width,
                             float eps);
 
-/* residual + W_down (silu(W_gate n) * (W_up n)); tensors are `prefix`.{gate,up,down}_proj. */
-pio_tensor pio_gated_mlp(pio_spec *spec, const char *prefix, pio_tensor n, pio_tensor residual, int32_t hidden_size,
-                         int32_t width);
-
 /* ---- mixture of experts ---- */
 
 /* Which of at most 512 layers. */
@@ -76,7 +72,7 @@ static inline bool pio_layer_set_has(const pio_layer_set *set, int32_t layer) {
 
 typedef struct pio_moe {
     int32_t n_experts, n_chosen, width;
-    int32_t shared_width;           /* of the experts that every token goes through, as one; 0: none */
+    int32_t n_shared;               /* experts beside them that every token goes through */
     int32_t n_groups, n_top_groups; /* 1 and 1: no groups */
     int32_t flags;                  /* PIO_ROUTE_... */
     bool bias;                      /* .mlp.gate.e_score_correction_bias: decides who is chosen and nothing else */
@@ -87,9 +83,10 @@ typedef struct pio_moe {
 /* Refuses counts that do not fit each other; `in` names the file. */
 pio_status pio_moe_check(const pio_moe *config, const pio_json_object *in, pio_error *error);
 
-/* x + shared(n) + sum of weight_e W_down,e (silu(W_gate,e n) * (W_up,e n)) over the chosen e, with n = norm(x). The
- * router is float32 throughout. Tensors are `prefix`.post_attention_layernorm, .mlp.gate, .mlp.shared_experts.{gate,up,
- * down}_proj, and .mlp.experts.E.{gate,up,down}_proj or, all in one, .mlp.experts.{gate_up,down}_proj. */
+/* x + sum of weight_e W_down,e (silu(W_gate,e n) * (W_up,e n)) over the chosen e, with n = norm(x). The router is
+ * float32 throughout. Tensors are `prefix`.post_attention_layernorm, .mlp.gate, .mlp.experts.E.{gate,up,down}_proj or,
+ * all in one, .mlp.experts.{gate_up,down}_proj, and .mlp.shared_experts.{gate,up,down}_proj: one feed-forward n_shared
+ * experts wide, whose parts are experts that every token chooses with weight 1. */
 pio_tensor pio_moe_block(pio_spec *spec, const pio_moe *config, const char *prefix, pio_tensor x, int32_t hidden_size,
                          float eps);
 

@@ -80,9 +80,11 @@ pio_tensor pio_mla_block(pio_spec *spec, const pio_mla *c, const char *prefix, p
 
     pio_latent_append(spec, kv, pio_weight_vector(spec, kv_a_norm, c->latent_dim), rope_table, cache, INNER_EPS,
                       c->interleaved ? PIO_ROPE_INTERLEAVED : 0);
-    q = c->interleaved ? pio_rope_interleaved(spec, q, rope_table, head) : pio_rope(spec, q, rope_table, head);
-    pio_tensor q_latent = pio_linear_heads(spec, q, keys, head, c->rope_dim); /* [T, heads x latent] */
-    pio_tensor o = pio_latent_attention(spec, q_latent, q, cache, 1.0f / sqrtf((float)head));
+    pio_tensor rotated =
+        c->interleaved ? pio_rope_interleaved(spec, q, rope_table, head) : pio_rope(spec, q, rope_table, head);
+    /* Of q as it was, which waits for no rotation: [T, heads x latent]. */
+    pio_tensor q_latent = pio_linear_heads(spec, q, keys, head, c->rope_dim);
+    pio_tensor o = pio_latent_attention(spec, q_latent, rotated, cache, 1.0f / sqrtf((float)head));
     pio_tensor y = pio_linear_heads(spec, o, values, c->latent_dim, 0); /* [T, heads x v] */
     return pio_add(spec, x,
                    pio_linear(spec, y, pio_weight_matrix(spec, o_proj, c->hidden_size, c->n_heads * c->v_dim), -1));

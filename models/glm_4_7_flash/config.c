@@ -38,12 +38,11 @@ static pio_status read_experts(const pio_json_object *root, pio_glm_config *c, p
     const char *experts = names[0];
     for (size_t i = 0; i < PIO_COUNT(names) && !pio_json_has(root, experts); i++) experts = names[i];
     if (!pio_json_has(root, experts)) experts = names[0];
-    int32_t n_shared;
     const pio_number numbers[] = {
         {experts, 1, PIO_MAX_EXPERTS, PIO_REQUIRED, &moe->n_experts},
         {"num_experts_per_tok", 1, PIO_MAX_EXPERTS, PIO_REQUIRED, &moe->n_chosen},
         {"moe_intermediate_size", 1, PIO_MAX_WIDTH / 16, PIO_REQUIRED, &moe->width},
-        {"n_shared_experts", 0, 16, 1, &n_shared},
+        {"n_shared_experts", 0, 16, 1, &moe->n_shared},
         {"n_group", 1, PIO_MAX_EXPERTS, 1, &moe->n_groups},
         {"topk_group", 1, PIO_MAX_EXPERTS, 1, &moe->n_top_groups},
     };
@@ -53,7 +52,6 @@ static pio_status read_experts(const pio_json_object *root, pio_glm_config *c, p
     if (!status) status = pio_json_get_bool_or(root, "norm_topk_prob", true, &normalised, error);
     if (!status) status = pio_json_get_double_or(root, "routed_scaling_factor", 0, 1e6, 1.8, &scale, error);
     if (status) return status;
-    moe->shared_width = n_shared * moe->width;
     moe->flags = PIO_ROUTE_SIGMOID | (normalised ? PIO_ROUTE_NORMALISE : 0);
     moe->bias = true;
     moe->scale = (float)scale;

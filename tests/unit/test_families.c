@@ -87,13 +87,13 @@ static void missing_keys_of_glm(void **state) {
     assert_true(c->moe.scale == 1.8f);
     assert_true(c->moe.eps == 1e-20f);
     assert_int_equal(c->moe.n_groups, 1);
-    assert_int_equal(c->moe.shared_width, 16);
+    assert_int_equal(c->moe.n_shared, 1);
     assert_true(c->attention.interleaved);
     for (int layer = 0; layer < 3; layer++) assert_int_equal(pio_layer_set_has(&c->dense, layer), layer == 0);
     read_config(pio_glm_read_config, COMMON EXPERTS LATENT,
                 ", \"first_k_dense_replace\": 2, \"n_shared_experts\": 2, \"rope_interleave\": false", &any);
     for (int layer = 0; layer < 3; layer++) assert_int_equal(pio_layer_set_has(&c->dense, layer), layer < 2);
-    assert_int_equal(c->moe.shared_width, 32);
+    assert_int_equal(c->moe.n_shared, 2);
     assert_false(c->attention.interleaved);
 }
 

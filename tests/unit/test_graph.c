@@ -17,16 +17,30 @@ static const char config_text[] =
     " \"num_attention_heads\": 8, \"num_key_value_heads\": 2, \"head_dim\": 32, \"max_position_embeddings\": 4096,"
     " \"tie_word_embeddings\": true, \"rope_theta\": 1000000}";
 
+static const char experts_text[] =
+    "{\"model_type\": \"qwen3_moe\", \"vocab_size\": 512, \"hidden_size\": 128, \"intermediate_size\": 384, "
+    "\"num_hidden_layers\": 3,"
+    " \"num_attention_heads\": 8, \"num_key_value_heads\": 2, \"head_dim\": 32, \"max_position_embeddings\": 4096,"
+    " \"num_experts\": 16, \"num_experts_per_tok\": 4, \"moe_intermediate_size\": 64, \"rope_theta\": 1000000}";
+
 static pio_selector selector_of(bool portable) {
     return (pio_selector){.backend = PIO_BACKEND_CPU, .portable = portable, .n_workers = 2};
 }
 
-static void build(pio_spec *spec) {
+static bool has_rows_of(pio_backend backend) {
+    int n;
+    const pio_row *const *rows = pio_rows(&n);
+    for (int i = 0; i < n; i++)
+        if (rows[i]->backend == backend) return true;
+    return false;
+}
+
+static void build_from(pio_spec *spec, const char *text) {
     pio_error error;
     pio_json *json;
     pio_any_config config;
     const pio_model_family *family;
-    assert_int_equal(pio_json_parse("config.json", config_text, sizeof config_text - 1, &json, &error), PIO_OK);
+    assert_int_equal(pio_json_parse("config.json", text, strlen(text), &json, &error), PIO_OK);
     pio_json_object root = pio_json_root(json);
     assert_int_equal(pio_model_family_find(&root, &family, &error), PIO_OK);
     assert_int_equal(family->read_config(&root, &config, &error), PIO_OK);
@@ -36,6 +50,10 @@ static void build(pio_spec *spec) {
     pio_json_free(json);
     assert_int_equal(pio_verify(spec, &error), PIO_OK);
     pio_spec_set_dtypes(spec, PIO_DTYPE_BF16, PIO_DTYPE_BF16);
+}
+
+static void build(pio_spec *spec) {
+    build_from(spec, config_text);
 }
 
 static int count_op(const pio_graph *graph, pio_op op) {
@@ -60,6 +78,40 @@ static void fusion_leaves_fused_layers_only(void **state) {
     assert_int_equal(count_op(body, PIO_OP_QK_NORM_ROPE_APPEND), N_LAYERS);
     assert_int_equal(count_op(body, PIO_OP_ROPE) + count_op(body, PIO_OP_KV_APPEND) + count_op(body, PIO_OP_ADD), 0);
     assert_int_equal(body->n_nodes, 2 + 8 * N_LAYERS);
+    pio_spec_free(&spec);
+}
+
+/* What each plan fuses for itself: with Vulkan's rows, a few tokens' norms go into the products behind them, and a
+ * router is one launch; many tokens are normed once. */
+static void norms_go_into_products_of_few_tokens(void **state) {
+    (void)state;
+    const pio_selector selector = {.backend = PIO_BACKEND_VULKAN, .n_workers = 100};
+    static const struct {
+        int32_t tokens, norms, routers;
+    } plans[] = {{1, 0, N_LAYERS}, {8, 0, N_LAYERS}, {9, 2 * N_LAYERS, 0}, {512, 2 * N_LAYERS, 0}};
+    pio_spec spec;
+    pio_error error;
+    if (!has_rows_of(PIO_BACKEND_VULKAN)) skip();
+    build_from(&spec, experts_text);
+    assert_int_equal(pio_fuse(&spec, &selector, &error), PIO_OK);
+    assert_int_equal(pio_choose_layouts(&spec, &selector, &error), PIO_OK);
+    for (size_t i = 0; i < PIO_COUNT(plans); i++) {
+        pio_plan plan;
+        const pio_bounds bounds = pio_step_bounds(&spec, plans[i].tokens, 1, 0);
+        const pio_graph *body = pio_spec_graph(&spec, "body");
+        assert_int_equal(pio_plan_make(&spec, body, &selector, &bounds, false, &plan, &error), PIO_OK);
+        int norms = 0, routers = 0, routes = 0;
+        for (int32_t n = 0; n < plan.n_nodes; n++) {
+            norms += plan.nodes[n].op == PIO_OP_RMSNORM;
+            routers += plan.nodes[n].op == PIO_OP_ROUTER;
+            routes += plan.nodes[n].op == PIO_OP_ROUTE;
+        }
+        assert_int_equal(norms, plans[i].norms);
+        assert_int_equal(routers, plans[i].routers);
+        assert_int_equal(routes, N_LAYERS - plans[i].routers);
+        assert_int_equal(count_op(body, PIO_OP_RMSNORM), 2 * N_LAYERS); /* the graph keeps them */
+        pio_plan_free(&plan);
+    }
     pio_spec_free(&spec);
 }
 
@@ -199,9 +251,10 @@ static void a_dump_names_every_node(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(fusion_leaves_fused_layers_only), cmocka_unit_test(without_rows_the_nodes_stay),
-        cmocka_unit_test(a_broken_graph_is_named),         cmocka_unit_test(what_lives_together_lies_apart),
-        cmocka_unit_test(every_barrier_is_needed),         cmocka_unit_test(a_dump_names_every_node),
+        cmocka_unit_test(fusion_leaves_fused_layers_only), cmocka_unit_test(norms_go_into_products_of_few_tokens),
+        cmocka_unit_test(without_rows_the_nodes_stay),     cmocka_unit_test(a_broken_graph_is_named),
+        cmocka_unit_test(what_lives_together_lies_apart),  cmocka_unit_test(every_barrier_is_needed),
+        cmocka_unit_test(a_dump_names_every_node),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
