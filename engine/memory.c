@@ -178,4 +178,8 @@ void pio_model_release(pio_model *model) {
     pio_buffer_destroy(model->arena);
     free(model->addresses);
     free(model->cache_bytes);
+    model->weights = model->caches = model->state_buffers = NULL;
+    model->arena = NULL;
+    model->addresses = NULL;
+    model->cache_bytes = NULL;
 }

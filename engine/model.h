@@ -39,7 +39,9 @@ typedef struct pio_model {
     pio_any_config config;
     pio_checkpoint *checkpoint; /* NULL: none, or dummy weights */
     pio_engine_options options; /* with the automatic values filled in */
+    pio_engine_options asked;   /* as they were given */
     pio_chosen_device chosen;
+    pio_passed passed; /* devices that failed before it */
     pio_selector selector;
     const pio_row *disabled[PIO_MAX_DISABLED]; /* rows that failed the self-test; the selector's list */
     pio_spec spec;
@@ -69,6 +71,17 @@ pio_status pio_model_open(const char *directory, const pio_engine_options *optio
 /* Allocates everything, fills the weights (from the checkpoint, the cache, or random numbers) and records the lists. */
 pio_status pio_model_load(pio_model *model, pio_error *error);
 
+/* Whether a failure of the model, loading or running it, is a reason to try another device: under automatic choice, if
+ * it may be the device's own. */
+bool pio_model_may_move(const pio_model *model, const pio_error *error);
+
+/* Then: opens it on the next best device in its place, to be loaded again. False: *error says why no other will do, or
+ * what it said before if the model may not move, and the model can only be closed. */
+bool pio_model_move(pio_model **model, pio_error *error);
+
+/* Notes the device line. */
+void pio_model_note_device(const pio_model *model);
+
 /* Refuses a model that needs more memory than there is, with both numbers. */
 pio_status pio_model_check_memory(const pio_model *model, pio_error *error);
 
@@ -85,6 +98,7 @@ void pio_model_note(const pio_model *model, bool warning, const char *format, ..
 /* The model as planned without the rows of `disabled`, untested. */
 pio_status pio_model_open_without(const char *directory, const pio_engine_options *options,
                                   const pio_row *const *disabled, int n_disabled, pio_model **out, pio_error *error);
+
 pio_status pio_model_make_buckets(pio_model *model, pio_error *error);   /* plans of all bounds (buckets.c) */
 pio_status pio_model_record(pio_model *model, pio_error *error);         /* lists of all plans (buckets.c) */
 const pio_bucket *pio_bucket_for(const pio_buckets *buckets, int32_t n); /* the least bound >= n; NULL: none */

@@ -75,28 +75,34 @@ pio_status vulkan_list_barrier(pio_list *list, pio_error *error) {
     return add(list, &(vulkan_command){.kind = VULKAN_BARRIER}, error);
 }
 
-void vulkan_cmd_barrier(const vulkan_device *device, VkCommandBuffer buffer) {
-    const VkPipelineStageFlags stages =
-        VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT | VK_PIPELINE_STAGE_TRANSFER_BIT | VK_PIPELINE_STAGE_HOST_BIT;
-    const VkAccessFlags reads = VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_TRANSFER_READ_BIT | VK_ACCESS_HOST_READ_BIT,
-                        writes = VK_ACCESS_SHADER_WRITE_BIT | VK_ACCESS_TRANSFER_WRITE_BIT | VK_ACCESS_HOST_WRITE_BIT;
-    const VkMemoryBarrier barrier = {
-        .sType = VK_STRUCTURE_TYPE_MEMORY_BARRIER, .srcAccessMask = writes, .dstAccessMask = reads | writes};
-    device->vk.CmdPipelineBarrier(buffer, stages, stages, 0, 1, &barrier, 0, NULL, 0, NULL);
+void vulkan_cmd_barrier(const vulkan_device *device, VkCommandBuffer buffer, int before, int behind) {
+    static const struct {
+        vulkan_scope scope;
+        VkPipelineStageFlags stage;
+        VkAccessFlags writes, reads;
+    } rows[] = {
+        {VULKAN_KERNELS, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, VK_ACCESS_SHADER_WRITE_BIT, VK_ACCESS_SHADER_READ_BIT},
+        {VULKAN_TRANSFERS, VK_PIPELINE_STAGE_TRANSFER_BIT, VK_ACCESS_TRANSFER_WRITE_BIT, VK_ACCESS_TRANSFER_READ_BIT},
+        {VULKAN_HOST, VK_PIPELINE_STAGE_HOST_BIT, VK_ACCESS_HOST_WRITE_BIT, VK_ACCESS_HOST_READ_BIT},
+    };
+    VkPipelineStageFlags from = 0, to = 0;
+    VkMemoryBarrier barrier = {.sType = VK_STRUCTURE_TYPE_MEMORY_BARRIER};
+    for (size_t i = 0; i < PIO_COUNT(rows); i++) {
+        if (before & rows[i].scope) {
+            from |= rows[i].stage;
+            barrier.srcAccessMask |= rows[i].writes;
+        }
+        if (behind & rows[i].scope) {
+            to |= rows[i].stage;
+            barrier.dstAccessMask |= rows[i].reads | rows[i].writes;
+        }
+    }
+    device->vk.CmdPipelineBarrier(buffer, from, to, 0, 1, &barrier, 0, NULL, 0, NULL);
 }
 
-/* Between the commands of a list the host has no part. */
-static void cmd_barrier_inside(const vulkan_device *device, VkCommandBuffer buffer) {
-    const VkPipelineStageFlags stages = VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT | VK_PIPELINE_STAGE_TRANSFER_BIT;
-    const VkAccessFlags reads = VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_TRANSFER_READ_BIT,
-                        writes = VK_ACCESS_SHADER_WRITE_BIT | VK_ACCESS_TRANSFER_WRITE_BIT;
-    const VkMemoryBarrier barrier = {
-        .sType = VK_STRUCTURE_TYPE_MEMORY_BARRIER, .srcAccessMask = writes, .dstAccessMask = reads | writes};
-    device->vk.CmdPipelineBarrier(buffer, stages, stages, 0, 1, &barrier, 0, NULL, 0, NULL);
-}
-
-static void record_command(const vulkan_device *device, VkCommandBuffer buffer, const vulkan_command *c,
-                           VkPipeline *bound) {
+static void record_command(const vulkan_list *list, const vulkan_command *c, VkPipeline *bound) {
+    const vulkan_device *device = (vulkan_device *)list->base.device;
+    const VkCommandBuffer buffer = list->buffer;
     const vulkan_functions *vk = &device->vk;
     const VkBufferCopy region = {c->from, c->to, c->bytes};
     switch (c->kind) {
@@ -114,7 +120,7 @@ static void record_command(const vulkan_device *device, VkCommandBuffer buffer, 
         vk->CmdFillBuffer(buffer, c->to_block->buffer, c->to, c->bytes, c->value);
         return;
     case VULKAN_BARRIER:
-        cmd_barrier_inside(device, buffer);
+        if (list->scope) vulkan_cmd_barrier(device, buffer, list->scope, list->scope);
         return;
     }
 }
@@ -135,8 +141,16 @@ static pio_status make_missing(const vulkan_list *list, pio_error *error) {
     return status;
 }
 
+static int scope_of(const vulkan_command *c) {
+    return c->kind == VULKAN_DISPATCH ? VULKAN_KERNELS : c->kind == VULKAN_BARRIER ? 0 : VULKAN_TRANSFERS;
+}
+
+/* A list orders itself before what follows it, in its submission or a later one; barriers within it order its own kinds
+ * of commands. */
 static VkResult record(vulkan_list *list) {
     const vulkan_device *device = (vulkan_device *)list->base.device;
+    if (list->pool) device->vk.DestroyCommandPool(device->handle, list->pool, NULL); /* of an end that failed */
+    list->pool = VK_NULL_HANDLE;
     const VkCommandPoolCreateInfo pool = {.sType = VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO,
                                           .queueFamilyIndex = device->physical.family};
     VkResult result = device->vk.CreateCommandPool(device->handle, &pool, NULL, &list->pool);
@@ -152,9 +166,10 @@ static VkResult record(vulkan_list *list) {
     if (!result) result = device->vk.BeginCommandBuffer(list->buffer, &begin);
     if (result) return result;
     VkPipeline bound = VK_NULL_HANDLE;
-    vulkan_cmd_barrier(device, list->buffer);
-    for (int32_t i = 0; i < list->n_commands; i++) record_command(device, list->buffer, &list->commands[i], &bound);
-    vulkan_cmd_barrier(device, list->buffer);
+    list->scope = 0;
+    for (int32_t i = 0; i < list->n_commands; i++) list->scope |= scope_of(&list->commands[i]);
+    for (int32_t i = 0; i < list->n_commands; i++) record_command(list, &list->commands[i], &bound);
+    if (list->scope) vulkan_cmd_barrier(device, list->buffer, list->scope, VULKAN_KERNELS | VULKAN_TRANSFERS);
     return device->vk.EndCommandBuffer(list->buffer);
 }
 

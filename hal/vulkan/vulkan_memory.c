@@ -41,26 +41,40 @@ static uint32_t choose_type(const vulkan_device *device, uint32_t usage, uint32_
     return best;
 }
 
-static void get_budget(const vulkan_device *device, uint32_t heap, pio_memory_budget *budget) {
+static uint32_t heap_of(const vulkan_device *device, uint32_t type) {
+    return type == UINT32_MAX ? 0 : device->physical.memory.memoryTypes[type].heapIndex;
+}
+
+/* What is free of every heap; without the extension, what this device has not taken itself. */
+static void fill_heaps(const vulkan_device *device, pio_memory_budget *budget) {
+    const VkPhysicalDeviceMemoryProperties *memory = &device->physical.memory;
     VkPhysicalDeviceMemoryBudgetPropertiesEXT now = {
         .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_BUDGET_PROPERTIES_EXT};
-    VkPhysicalDeviceMemoryProperties2 memory = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_PROPERTIES_2,
-                                                .pNext = device->physical.has_memory_budget ? &now : NULL};
-    budget->total_bytes = device->physical.memory.memoryHeaps[heap].size;
-    uint64_t limit = budget->total_bytes, used = device->used_bytes;
-    if (device->physical.has_memory_budget) {
-        device->instance->GetPhysicalDeviceMemoryProperties2(device->physical.handle, &memory);
-        limit = PIO_MIN(limit, now.heapBudget[heap]);
-        used = now.heapUsage[heap];
+    VkPhysicalDeviceMemoryProperties2 asked = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_PROPERTIES_2,
+                                               .pNext = &now};
+    if (device->physical.has_memory_budget)
+        device->instance->GetPhysicalDeviceMemoryProperties2(device->physical.handle, &asked);
+    budget->n_heaps = (int)memory->memoryHeapCount;
+    for (int i = 0; i < budget->n_heaps; i++) {
+        uint64_t limit = memory->memoryHeaps[i].size, used = device->used_bytes[i];
+        if (device->physical.has_memory_budget) {
+            limit = PIO_MIN(limit, now.heapBudget[i]);
+            used = now.heapUsage[i];
+        }
+        budget->heaps[i] = (pio_heap){limit > used ? limit - used : 0,
+                                      (memory->memoryHeaps[i].flags & VK_MEMORY_HEAP_DEVICE_LOCAL_BIT) != 0};
     }
-    budget->free_bytes = limit > used ? limit - used : 0;
 }
 
 pio_status vulkan_memory_budget(pio_device *base, pio_memory_budget *budget, pio_error *error) {
     (void)error;
     const vulkan_device *device = (vulkan_device *)base;
-    const uint32_t type = choose_type(device, PIO_BUFFER_DEVICE, UINT32_MAX);
-    get_budget(device, type == UINT32_MAX ? 0 : device->physical.memory.memoryTypes[type].heapIndex, budget);
+    fill_heaps(device, budget);
+    for (uint32_t usage = 0; usage < PIO_BUFFER_USAGES; usage++)
+        budget->heap_of[usage] = (uint8_t)heap_of(device, choose_type(device, usage, UINT32_MAX));
+    const uint8_t heap = budget->heap_of[PIO_BUFFER_DEVICE];
+    budget->total_bytes = device->physical.memory.memoryHeaps[heap].size;
+    budget->free_bytes = budget->heaps[heap].bytes;
     return PIO_OK;
 }
 
@@ -70,7 +84,7 @@ static void free_block(vulkan_device *device, vulkan_block *block) {
     if (block->buffer) device->vk.DestroyBuffer(device->handle, block->buffer, NULL);
     if (block->memory) {
         device->vk.FreeMemory(device->handle, block->memory, NULL);
-        device->used_bytes -= block->bytes;
+        device->used_bytes[heap_of(device, block->type)] -= block->bytes;
     }
     free(block->ranges);
     free(block);
@@ -123,7 +137,7 @@ static VkResult bind_block(vulkan_device *device, vulkan_block *block, uint32_t 
                                              .memoryTypeIndex = block->type};
     result = device->vk.AllocateMemory(device->handle, &allocation, NULL, &block->memory);
     if (result) return result;
-    device->used_bytes += block->bytes;
+    device->used_bytes[heap_of(device, block->type)] += block->bytes;
     result = device->vk.BindBufferMemory(device->handle, block->buffer, block->memory, 0);
     if (result) return result;
     if (device->physical.memory.memoryTypes[block->type].propertyFlags & VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT)
@@ -195,14 +209,14 @@ pio_status vulkan_buffer_create(pio_device *base, uint64_t bytes, uint32_t usage
     pio_memory_budget budget;
     if (!buffer) return pio_fail_memory(error, name, sizeof *buffer);
     vulkan_memory_budget(base, &budget, NULL);
-    VkResult result =
-        bytes > budget.free_bytes ? VK_ERROR_OUT_OF_DEVICE_MEMORY : find_range(device, bytes, usage, buffer);
+    const uint64_t free_bytes = budget.heaps[budget.heap_of[usage]].bytes;
+    VkResult result = bytes > free_bytes ? VK_ERROR_OUT_OF_DEVICE_MEMORY : find_range(device, bytes, usage, buffer);
     if (result) {
         free(buffer);
         if (result != VK_ERROR_OUT_OF_DEVICE_MEMORY && result != VK_ERROR_OUT_OF_HOST_MEMORY)
             return vulkan_fail(device, result, "making a buffer", error);
         return pio_fail(error, PIO_OUT_OF_MEMORY, "'%s' needs %.1f MB and %.1f MB are free on %s", name,
-                        (double)bytes / 1e6, (double)budget.free_bytes / 1e6, device->physical.caps.name);
+                        (double)bytes / 1e6, (double)free_bytes / 1e6, device->physical.caps.name);
     }
     buffer->base = (pio_buffer){.device = base, .address = buffer->block->address + buffer->offset, .bytes = bytes};
     *out = &buffer->base;

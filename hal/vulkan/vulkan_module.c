@@ -67,6 +67,7 @@ static VkResult make_pipeline(const vulkan_device *device, vulkan_kernel *kernel
     if (result) return result;
     result = device->vk.CreateComputePipelines(device->handle, device->cache, 1, &info, NULL, &kernel->pipeline);
     device->vk.DestroyShaderModule(device->handle, info.stage.module, NULL);
+    if (result) kernel->pipeline = VK_NULL_HANDLE;
     return result;
 }
 
@@ -102,8 +103,41 @@ pio_status vulkan_make_pipelines(vulkan_device *device, vulkan_kernel *const *ke
         n_threads++;
     make_some(&w);
     for (int i = 0; i < n_threads; i++) pthread_join(threads[i], NULL);
+    atomic_store(&device->has_new, true);
     if (!w.result) return PIO_OK;
     char what[192];
     snprintf(what, sizeof what, "compiling the kernel %s", w.failed->name);
     return vulkan_fail(device, (VkResult)w.result, what, error);
+}
+
+/* ---- the cache of pipelines ---- a driver's cache knows its own bytes and passes over others */
+
+void vulkan_restore_compiled(pio_device *base, const void *bytes, size_t n_bytes) {
+    vulkan_device *device = (vulkan_device *)base;
+    const VkPipelineCacheCreateInfo info = {
+        .sType = VK_STRUCTURE_TYPE_PIPELINE_CACHE_CREATE_INFO, .initialDataSize = n_bytes, .pInitialData = bytes};
+    VkPipelineCache restored;
+    if (device->vk.CreatePipelineCache(device->handle, &info, NULL, &restored)) return;
+    device->vk.DestroyPipelineCache(device->handle, device->cache, NULL);
+    device->cache = restored;
+    device->compiled_bytes = n_bytes;
+}
+
+pio_status vulkan_save_compiled(pio_device *base, void **bytes, size_t *n_bytes, pio_error *error) {
+    vulkan_device *device = (vulkan_device *)base;
+    size_t n = 0;
+    *bytes = NULL;
+    *n_bytes = 0;
+    if (atomic_load(&base->lost) || !atomic_exchange(&device->has_new, false)) return PIO_OK;
+    VkResult result = device->vk.GetPipelineCacheData(device->handle, device->cache, &n, NULL);
+    if (!result && n == device->compiled_bytes) return PIO_OK; /* a cache only grows: all of it was restored */
+    if (!result && !(*bytes = malloc(n))) return pio_fail_memory(error, "the compiled kernels", n);
+    if (!result) result = device->vk.GetPipelineCacheData(device->handle, device->cache, &n, *bytes);
+    if (!result) {
+        *n_bytes = device->compiled_bytes = n;
+        return PIO_OK;
+    }
+    free(*bytes);
+    *bytes = NULL;
+    return vulkan_fail(device, result, "reading the compiled kernels", error);
 }
