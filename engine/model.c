@@ -168,7 +168,9 @@ pio_status pio_model_open_without(const char *directory, const pio_engine_option
     return status;
 }
 
+/* What is under way ends first. */
 static void destroy_lists(pio_model *model) {
+    if (model->queue) pio_queue_wait(model->queue, atomic_load(&model->queue->last_number), UINT64_MAX, NULL);
     pio_buckets *const all[] = {&model->body, &model->head, &model->vision};
     for (size_t g = 0; g < PIO_COUNT(all); g++)
         for (int i = 0; i < all[g]->n; i++) {
