@@ -134,10 +134,12 @@ typedef struct vulkan_device {
     vulkan_functions vk;
     VkPipelineLayout layout;
     VkPipelineCache cache;
-    pio_device_compiled compiled; /* the cache, for a file */
-    size_t compiled_bytes;        /* of it when it was last restored or saved */
-    atomic_bool has_new;          /* pipelines were made since */
-    vulkan_block **blocks;        /* by address */
+    pio_device_compiled compiled;  /* the cache, for a file */
+    size_t compiled_bytes;         /* of it when it was last restored or saved */
+    bool has_new;                  /* pipelines were made since */
+    struct vulkan_kernel **wanted; /* recorded, and without a pipeline */
+    int32_t n_wanted, wanted_capacity;
+    vulkan_block **blocks; /* by address */
     int32_t n_blocks, blocks_capacity;
     uint64_t used_bytes[VK_MAX_MEMORY_HEAPS];
 } vulkan_device;
@@ -196,7 +198,9 @@ typedef struct vulkan_kernel {
     uint32_t constants[VULKAN_CONSTANTS];
     uint32_t n_constants;
     uint32_t subgroup_size; /* 0: the usual one */
-    VkPipeline pipeline;    /* made when a list that uses it ends */
+    VkPipeline pipeline;    /* made when a list ends, for all lists that are being recorded */
+    bool wanted;            /* it stands in the device's list */
+    VkResult result;        /* of making the pipeline */
 } vulkan_kernel;
 
 typedef struct vulkan_module {
@@ -212,8 +216,11 @@ pio_kernel *vulkan_module_kernel(pio_module *, int index);
 void vulkan_restore_compiled(pio_device *, const void *bytes, size_t n_bytes);
 pio_status vulkan_save_compiled(pio_device *, void **bytes, size_t *n_bytes, pio_error *);
 
-/* Makes the pipelines that are missing, several at a time. */
-pio_status vulkan_make_pipelines(vulkan_device *device, vulkan_kernel *const *kernels, int32_t n, pio_error *error);
+/* Notes a kernel that has no pipeline; false: no memory. */
+bool vulkan_want(vulkan_kernel *kernel);
+
+/* Makes the pipelines that are wanted, several at a time. */
+void vulkan_make_pipelines(vulkan_device *device);
 
 /* ---- vulkan_list.c ---- */
 

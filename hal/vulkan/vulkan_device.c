@@ -64,6 +64,7 @@ static void destroy(pio_device *base) {
         if (device->vk.DestroyDevice) device->vk.DestroyDevice(device->handle, NULL);
     }
     free(device->blocks);
+    free(device->wanted);
     free(device);
 }
 

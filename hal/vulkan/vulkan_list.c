@@ -1,5 +1,6 @@
 /* Command lists: an array of commands until the list ends; then the pipelines that are missing are made, and one
  * command buffer is recorded, which is submitted as often as one likes. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -66,6 +67,7 @@ pio_status vulkan_list_dispatch(pio_list *list, pio_kernel *kernel, const uint32
         if (groups[i] > physical->max_groups[i])
             return pio_fail(error, PIO_LIMIT, "the kernel %s wants %u groups and %s has at most %u: use smaller chunks",
                             command.kernel->name, groups[i], physical->caps.name, physical->max_groups[i]);
+    if (!vulkan_want(command.kernel)) return pio_fail_memory(error, "a command list", sizeof command.kernel);
     memcpy(command.groups, groups, sizeof command.groups);
     memcpy(command.args, args, args_bytes);
     return add(list, &command, error);
@@ -125,20 +127,21 @@ static void record_command(const vulkan_list *list, const vulkan_command *c, VkP
     }
 }
 
-/* The kernels of the list that have no pipeline yet, each once. */
+/* The pipelines that are wanted. Those of other lists may fail: they are tried again when these lists end. */
 static pio_status make_missing(const vulkan_list *list, pio_error *error) {
-    vulkan_kernel **missing = calloc((size_t)PIO_MAX(1, list->n_commands), sizeof *missing);
-    int32_t n = 0;
-    if (!missing) return pio_fail_memory(error, "a command list", sizeof *missing * (size_t)list->n_commands);
+    vulkan_device *device = (vulkan_device *)list->base.device;
+    char what[192];
+    for (int32_t i = 0; i < list->n_commands; i++)
+        if (list->commands[i].kernel && !vulkan_want(list->commands[i].kernel))
+            return pio_fail_memory(error, "a command list", sizeof *device->wanted * (size_t)device->n_wanted);
+    vulkan_make_pipelines(device);
     for (int32_t i = 0; i < list->n_commands; i++) {
-        vulkan_kernel *kernel = list->commands[i].kernel;
-        bool known = !kernel || kernel->pipeline;
-        for (int32_t j = 0; j < n && !known; j++) known = missing[j] == kernel;
-        if (!known) missing[n++] = kernel;
+        const vulkan_kernel *kernel = list->commands[i].kernel;
+        if (!kernel || kernel->pipeline) continue;
+        snprintf(what, sizeof what, "compiling the kernel %s", kernel->name);
+        return vulkan_fail(device, kernel->result, what, error);
     }
-    pio_status status = n ? vulkan_make_pipelines((vulkan_device *)list->base.device, missing, n, error) : PIO_OK;
-    free(missing);
-    return status;
+    return PIO_OK;
 }
 
 static int scope_of(const vulkan_command *c) {
