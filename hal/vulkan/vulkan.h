@@ -216,7 +216,7 @@ pio_kernel *vulkan_module_kernel(pio_module *, int index);
 void vulkan_restore_compiled(pio_device *, const void *bytes, size_t n_bytes);
 pio_status vulkan_save_compiled(pio_device *, void **bytes, size_t *n_bytes, pio_error *);
 
-/* Notes a kernel that has no pipeline; false: no memory. */
+/* Notes a kernel that has no pipeline and was not tried; false: no memory. */
 bool vulkan_want(vulkan_kernel *kernel);
 
 /* Makes the pipelines that are wanted, several at a time. */

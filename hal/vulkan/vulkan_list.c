@@ -127,7 +127,7 @@ static void record_command(const vulkan_list *list, const vulkan_command *c, VkP
     }
 }
 
-/* The pipelines that are wanted. Those of other lists may fail: they are tried again when these lists end. */
+/* Makes the pipelines that are wanted. Those of other lists may fail: their lists will say so. */
 static pio_status make_missing(const vulkan_list *list, pio_error *error) {
     vulkan_device *device = (vulkan_device *)list->base.device;
     char what[192];

@@ -85,7 +85,7 @@ static VkResult make_pipeline(const vulkan_device *device, vulkan_kernel *kernel
 
 bool vulkan_want(vulkan_kernel *kernel) {
     vulkan_device *device = (vulkan_device *)kernel->base.device;
-    if (kernel->pipeline || kernel->wanted) return true;
+    if (kernel->pipeline || kernel->wanted || kernel->result) return true;
     vulkan_kernel **added = PIO_PUSH(device, wanted);
     if (!added) return false;
     *added = kernel;
