@@ -63,9 +63,8 @@ static pio_status choose_kernels(pio_model *model, int n_disabled, pio_error *er
 }
 
 /* Tables keep 8 bits where matrices have 4: an embedding's error reaches every layer, and its bytes are few. */
-static void set_dtypes(pio_model *model) {
-    pio_dtype matrices = model->options.weights;
-    pio_spec_set_dtypes(&model->spec, matrices, matrices == PIO_DTYPE_Q4 ? PIO_DTYPE_Q8 : matrices);
+pio_dtype pio_model_table_dtype(pio_dtype matrices) {
+    return matrices == PIO_DTYPE_Q4 ? PIO_DTYPE_Q8 : matrices;
 }
 
 /* A plan needs no weights, and dummies replace them. */
@@ -83,7 +82,7 @@ static pio_status build_graphs(pio_model *model, pio_error *error) {
     if (status) return status;
     model->states = (pio_states){pio_spec_state(&model->spec, "hidden"), pio_spec_state(&model->spec, "logits"),
                                  pio_spec_state(&model->spec, "slots"), pio_spec_state(&model->spec, "ring")};
-    set_dtypes(model);
+    pio_spec_set_dtypes(&model->spec, model->options.weights, pio_model_table_dtype(model->options.weights));
     status = open_checkpoint(model, error);
     if (status) return status;
     status = pio_fuse(&model->spec, &model->selector, error);

@@ -82,7 +82,7 @@ bool pio_model_move(pio_model **model, pio_error *error);
 /* Notes the device line. */
 void pio_model_note_device(const pio_model *model);
 
-/* Refuses a model that needs more memory than there is, with both numbers. */
+/* Refuses a model that needs more memory than there is: with both numbers, its largest parts, and what would fit. */
 pio_status pio_model_check_memory(const pio_model *model, pio_error *error);
 
 /* Refuses a device that does not compute (null): its models have plans and lists, and no answers. */
@@ -106,6 +106,11 @@ pio_status pio_model_plan_memory(pio_model *model, pio_error *error);    /* size
 pio_status pio_model_allocate(pio_model *model, pio_error *error);       /* buffers and addresses (memory.c) */
 void pio_model_release(pio_model *model);                                /* buffers (memory.c) */
 uint64_t pio_model_weight_bytes(const pio_model *model, int32_t weight); /* packed (memory.c) */
+pio_dtype pio_model_table_dtype(pio_dtype matrices);                     /* of tables beside such matrices */
+
+/* What is free for the model's buffers, or the part of it that the model may take (memory.c). */
+pio_status pio_model_available(const pio_model *model, uint64_t *bytes, pio_error *error);
+uint64_t pio_model_context_bytes(const pio_model *model, int32_t context); /* of the caches (memory.c) */
 pio_kv_geometry pio_model_cache_geometry(const pio_model *model, int32_t cache);
 uint64_t pio_model_cache_bytes(const pio_model *model, int32_t cache, int32_t n_pages);
 pio_status pio_model_fill_weights(pio_model *model, pio_error *error); /* loader.c */

@@ -157,7 +157,10 @@ static VkResult add_block(vulkan_device *device, uint64_t bytes, uint32_t usage,
         free(*out);
         return VK_ERROR_OUT_OF_HOST_MEMORY;
     }
-    (*out)->bytes = bytes > BLOCK_BYTES / 2 ? PIO_ROUND_UP(bytes, (uint64_t)VULKAN_ALIGNMENT) : BLOCK_BYTES;
+    const uint64_t heap = device->physical.memory.memoryHeaps[heap_of(device, choose_type(device, usage, UINT32_MAX))]
+                              .size,
+                   shared = PIO_MIN(BLOCK_BYTES, heap / 16 / VULKAN_ALIGNMENT * VULKAN_ALIGNMENT);
+    (*out)->bytes = bytes > shared / 2 ? PIO_ROUND_UP(bytes, (uint64_t)VULKAN_ALIGNMENT) : shared;
     VkResult result = bind_block(device, *out, usage);
     if (result) {
         free_block(device, *out);
@@ -184,7 +187,9 @@ static int32_t take_range(vulkan_block *block, uint64_t bytes) {
 
 /* ---- buffers ---- */
 
-static VkResult find_range(vulkan_device *device, uint64_t bytes, uint32_t usage, vulkan_buffer *buffer) {
+/* `free_bytes`: of the heap, besides what blocks have left. */
+static VkResult find_range(vulkan_device *device, uint64_t bytes, uint32_t usage, uint64_t free_bytes,
+                           vulkan_buffer *buffer) {
     const uint32_t type = choose_type(device, usage, UINT32_MAX);
     vulkan_block *block;
     for (int32_t i = 0; i < device->n_blocks; i++) {
@@ -195,6 +200,7 @@ static VkResult find_range(vulkan_device *device, uint64_t bytes, uint32_t usage
         buffer->offset = block->ranges[at].offset;
         return VK_SUCCESS;
     }
+    if (bytes > free_bytes) return VK_ERROR_OUT_OF_DEVICE_MEMORY;
     VkResult result = add_block(device, bytes, usage, &block);
     if (result) return result;
     if (take_range(block, bytes) < 0) return VK_ERROR_OUT_OF_HOST_MEMORY;
@@ -210,7 +216,7 @@ pio_status vulkan_buffer_create(pio_device *base, uint64_t bytes, uint32_t usage
     if (!buffer) return pio_fail_memory(error, name, sizeof *buffer);
     vulkan_memory_budget(base, &budget, NULL);
     const uint64_t free_bytes = budget.heaps[budget.heap_of[usage]].bytes;
-    VkResult result = bytes > free_bytes ? VK_ERROR_OUT_OF_DEVICE_MEMORY : find_range(device, bytes, usage, buffer);
+    VkResult result = find_range(device, bytes, usage, free_bytes, buffer);
     if (result) {
         free(buffer);
         if (result != VK_ERROR_OUT_OF_DEVICE_MEMORY && result != VK_ERROR_OUT_OF_HOST_MEMORY)
