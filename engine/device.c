@@ -135,7 +135,7 @@ void pio_candidate_say(const pio_candidate *c, const pio_candidate *best, char *
                  "PIO_BACKEND=%s finds no other",
                  backend);
     else if (c->caps.kind == PIO_KIND_NONE)
-        snprintf(text, bytes, "computes nothing: taken only if PIO_BACKEND=%s names it", backend);
+        snprintf(text, bytes, "taken only if PIO_BACKEND=%s names it", backend);
     else if (c->caps.kind != best->caps.kind)
         snprintf(text, bytes, "%s:%d is %s and comes before %s", better, best->index, kind_of(best), kind_of(c));
     else

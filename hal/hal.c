@@ -29,8 +29,7 @@ const char *pio_feature_name(pio_backend backend, uint32_t bit) {
         {PIO_BACKEND_CPU, PIO_CPU_AVX512BF16, "AVX-512 BF16"},
         {PIO_BACKEND_CPU, PIO_CPU_AMX, "AMX"},
         {PIO_BACKEND_VULKAN, PIO_VULKAN_DOT8, "integer dot products"},
-        {PIO_BACKEND_VULKAN, PIO_VULKAN_MATRIX_KHR, "cooperative matrices (KHR)"},
-        {PIO_BACKEND_VULKAN, PIO_VULKAN_MATRIX_NV, "cooperative matrices (NV)"},
+        {PIO_BACKEND_VULKAN, PIO_VULKAN_MATRIX, "cooperative matrices"},
     };
     if (backend == PIO_BACKEND_NULL) backend = PIO_BACKEND_CPU; /* whose rows it is given */
     for (size_t i = 0; i < PIO_COUNT(names); i++)

@@ -17,7 +17,7 @@ static cli_result run_under(const char *orders, const char *backend, const char 
     char faults[160], setting[64], directory[600];
     snprintf(faults, sizeof faults, "VULKAN_FAULTS=%s", orders);
     snprintf(setting, sizeof setting, "PIO_BACKEND=%s", backend);
-    snprintf(directory, sizeof directory, "XDG_CACHE_HOME=%s", cache);
+    snprintf(directory, sizeof directory, "PIO_CACHE_DIRECTORY=%s", cache);
     const cli_call call = {.arguments = arguments,
                            .environment =
                                (const char *const[]){"LD_LIBRARY_PATH=" FAULTS, faults, setting, directory, NULL}};
@@ -114,7 +114,7 @@ static void devices_are_listed_with_reasons(void **state) {
     expect_text(device_at(devices, "vulkan", 1), "reason", "vulkan:2 is a discrete device and comes before");
     expect_text(device_at(devices, "vulkan", 0), "reason", "a software device, slower than the processor");
     expect_text(device_at(devices, "cpu", 0), "reason", "vulkan:2 is a discrete device and comes before the processor");
-    expect_text(device_at(devices, "null", 0), "reason", "computes nothing");
+    expect_text(device_at(devices, "null", 0), "reason", "PIO_BACKEND=null names it");
     json_decref(devices);
     cli_free(&r);
     r = RUN("devices=discrete,integrated card=1", "auto", "devices");
@@ -147,7 +147,7 @@ static void a_failing_device_is_passed_over(void **state) {
 static void a_late_loss_ends_the_command(void **state) {
     (void)state;
     cli_result r = {0};
-    for (int submit = 20; submit < 40; submit += 6) { /* the first token may be later than that */
+    for (int submit = 16; submit < 40; submit += 6) { /* the first token may be later than that */
         char orders[64];
         snprintf(orders, sizeof orders, "devices=discrete submit=%d", submit);
         cli_free(&r);
@@ -233,8 +233,8 @@ static void compiled_kernels_are_kept(void **state) {
 static void a_place_that_cannot_be_written_does_no_harm(void **state) {
     (void)state;
     const cli_call call = {.arguments = (const char *const[]){"run", CLI_TINY, "hi", "--max-tokens=1", NULL},
-                           .environment = (const char *const[]){"XDG_CACHE_HOME=/proc/nowhere", "PIO_BACKEND=vulkan",
-                                                                "LD_LIBRARY_PATH=" FAULTS, NULL}};
+                           .environment = (const char *const[]){"PIO_CACHE_DIRECTORY=/proc/nowhere",
+                                                                "PIO_BACKEND=vulkan", "LD_LIBRARY_PATH=" FAULTS, NULL}};
     cli_result r = cli_run(&call);
     CLI_EXPECT(&r, CLI_DONE, NULL);
     cli_free(&r);

@@ -209,7 +209,8 @@ static void the_device_is_lost_at_every_wait(void **state) {
 /* What a device may lack without harm. */
 static void extensions_that_are_missing_do_no_harm(void **state) {
     (void)state;
-    static const char *const names[] = {"VK_EXT_memory_budget", "VK_EXT_pci_bus_info"};
+    static const char *const names[] = {"VK_EXT_memory_budget", "VK_EXT_pci_bus_info",
+                                        "VK_KHR_shader_integer_dot_product", "VK_EXT_subgroup_size_control"};
     for (size_t i = 0; i < PIO_COUNT(names); i++) {
         char orders[64];
         pio_error error = {0};

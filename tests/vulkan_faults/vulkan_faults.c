@@ -196,6 +196,12 @@ static void open_real(void) {
     X(QueueWaitIdle)                                                                                                   \
     X(WaitSemaphores)
 
+#ifdef VK_KHR_cooperative_matrix
+#define MORE_INSTANCE(X) X(GetPhysicalDeviceCooperativeMatrixPropertiesKHR)
+#else
+#define MORE_INSTANCE(X)
+#endif
+
 #define INSTANCE(X)                                                                                                    \
     X(CreateDevice)                                                                                                    \
     X(EnumerateDeviceExtensionProperties)                                                                              \
@@ -203,7 +209,9 @@ static void open_real(void) {
     X(GetPhysicalDeviceFeatures2)                                                                                      \
     X(GetPhysicalDeviceMemoryProperties2)                                                                              \
     X(GetPhysicalDeviceProperties2)                                                                                    \
-    X(GetPhysicalDeviceQueueFamilyProperties)
+    X(GetPhysicalDeviceQueueFamilyProperties)                                                                          \
+    X(GetPhysicalDeviceCooperativeMatrixPropertiesNV)                                                                  \
+    MORE_INSTANCE(X)
 
 #define FIELD(name, ...) PFN_vk##name name;
 static struct { MAKERS(FIELD) DESTROYERS(FIELD) CHANGED(FIELD) INSTANCE(FIELD) } real;
@@ -405,6 +413,18 @@ static VKAPI_ATTR void VKAPI_CALL my_GetPhysicalDeviceQueueFamilyProperties(VkPh
     for (uint32_t i = 0; families && i < *n && orders.no_compute; i++)
         families[i].queueFlags &= ~(VkQueueFlags)VK_QUEUE_COMPUTE_BIT;
 }
+
+static VKAPI_ATTR VkResult VKAPI_CALL my_GetPhysicalDeviceCooperativeMatrixPropertiesNV(
+    VkPhysicalDevice device, uint32_t *n, VkCooperativeMatrixPropertiesNV *properties) {
+    return real.GetPhysicalDeviceCooperativeMatrixPropertiesNV(fake_of(device)->of, n, properties);
+}
+
+#ifdef VK_KHR_cooperative_matrix
+static VKAPI_ATTR VkResult VKAPI_CALL my_GetPhysicalDeviceCooperativeMatrixPropertiesKHR(
+    VkPhysicalDevice device, uint32_t *n, VkCooperativeMatrixPropertiesKHR *properties) {
+    return real.GetPhysicalDeviceCooperativeMatrixPropertiesKHR(fake_of(device)->of, n, properties);
+}
+#endif
 
 static VKAPI_ATTR VkResult VKAPI_CALL my_CreateDevice(VkPhysicalDevice device, const VkDeviceCreateInfo *info,
                                                       const VkAllocationCallbacks *callbacks, VkDevice *out) {
