@@ -74,42 +74,37 @@ static bool is_better(const pio_candidate *a, const pio_candidate *b) {
     if (usable != !b->why_not[0]) return usable;
     if (!usable) return false;
     if (a->caps.kind != b->caps.kind) return a->caps.kind > b->caps.kind;
-    if (!a->same_card != !b->same_card) return !a->same_card;
+    if (a->is_known != b->is_known) return b->is_known;
     return local_bytes(&a->caps) > local_bytes(&b->caps);
 }
 
-/* Stable: of equals the earlier driver's, then the lower index. Twins are found again where they were moved to. */
+/* Stable: of equals the earlier driver's, then the lower index. */
 static void sort(pio_candidates *list) {
-    const pio_candidate *twins[PIO_MAX_CANDIDATES];
-    int order[PIO_MAX_CANDIDATES];
-    for (int i = 0; i < list->n; i++) {
+    for (int i = 1; i < list->n; i++) {
+        const pio_candidate moved = list->items[i];
         int at = i;
-        for (; at > 0 && is_better(&list->items[i], &list->items[order[at - 1]]); at--) order[at] = order[at - 1];
-        order[at] = i;
+        for (; at > 0 && is_better(&moved, &list->items[at - 1]); at--) list->items[at] = list->items[at - 1];
+        list->items[at] = moved;
     }
-    pio_candidate *moved = malloc(sizeof *moved * (size_t)PIO_MAX(1, list->n));
-    if (!moved) return; /* unsorted is not wrong, only worse */
-    for (int i = 0; i < list->n; i++) {
-        moved[i] = list->items[order[i]];
-        twins[order[i]] = &list->items[i];
+}
+
+static void find_twin(const pio_candidates *list, pio_candidate *c) {
+    for (const pio_candidate *other = list->items; other < c && c->caps.card && !c->is_known; other++) {
+        if (other->caps.card != c->caps.card || other->why_not[0]) continue;
+        c->is_known = true;
+        c->twin = other->driver->backend;
+        c->twin_index = other->index;
     }
-    for (int i = 0; i < list->n; i++)
-        if (moved[i].same_card) moved[i].same_card = twins[moved[i].same_card - list->items];
-    memcpy(list->items, moved, sizeof *moved * (size_t)list->n);
-    free(moved);
 }
 
 pio_candidates *pio_list_candidates(int backend) {
     pio_candidates *list = calloc(1, sizeof *list);
     const pio_driver *driver;
-    for (int i = 0; list && (driver = pio_driver_at(i)); i++)
+    if (!list) return NULL;
+    for (int i = 0; (driver = pio_driver_at(i)); i++)
         if (backend == PIO_AUTO || (int)driver->backend == backend) add_driver(driver, list);
-    for (int i = 0; list && i < list->n; i++) {
-        pio_candidate *c = &list->items[i];
-        for (int j = 0; j < i && c->caps.card && !c->same_card; j++)
-            if (list->items[j].caps.card == c->caps.card && !list->items[j].why_not[0]) c->same_card = &list->items[j];
-    }
-    if (list) sort(list);
+    for (int i = 0; i < list->n; i++) find_twin(list, &list->items[i]);
+    sort(list);
     return list;
 }
 
@@ -126,9 +121,9 @@ static const char *kind_of(const pio_candidate *c) {
 
 void pio_candidate_say(const pio_candidate *c, const pio_candidate *best, char *text, size_t bytes) {
     const char *backend = pio_backend_name(c->driver->backend), *better = pio_backend_name(best->driver->backend);
-    if (c->same_card)
-        snprintf(text, bytes, "the same card as %s:%d, which is taken before it",
-                 pio_backend_name(c->same_card->driver->backend), c->same_card->index);
+    if (c->is_known)
+        snprintf(text, bytes, "the same card as %s:%d, which is taken before it", pio_backend_name(c->twin),
+                 c->twin_index);
     else if (c->caps.kind == PIO_KIND_SOFTWARE)
         snprintf(text, bytes,
                  "a software device, slower than the processor itself: taken only if PIO_DEVICE names it, or if "

@@ -10,8 +10,10 @@ typedef struct pio_candidate {
     const pio_driver *driver;
     int index; /* within its backend; -1: the backend has no device */
     pio_device_caps caps;
-    char why_not[256];                     /* why it cannot be used; "": it can */
-    const struct pio_candidate *same_card; /* an earlier driver's device, on the same card; NULL: none */
+    char why_not[256]; /* why it cannot be used; "": it can */
+    bool is_known;     /* it sits on the same card as an earlier driver's device: */
+    pio_backend twin;
+    int twin_index;
 } pio_candidate;
 
 enum { PIO_MAX_CANDIDATES = 48 };

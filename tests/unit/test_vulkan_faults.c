@@ -295,14 +295,14 @@ static void a_card_counts_once(void **state) {
     assert_non_null(list);
     assert_int_equal(list->n, 3);
     assert_int_equal(list->items[0].index, 0);
-    assert_null(list->items[0].same_card);
-    assert_ptr_equal(list->items[1].same_card, &list->items[0]);
+    assert_false(list->items[0].is_known);
+    assert_true(list->items[1].is_known && list->items[1].twin_index == 0);
     pio_candidate_say(&list->items[1], &list->items[0], text, sizeof text);
     assert_string_equal(text, "the same card as vulkan:0, which is taken before it");
     free(list);
     vulkan_faults_order("devices=discrete,discrete"); /* without the extension nobody knows */
     list = pio_list_candidates(PIO_BACKEND_VULKAN);
-    assert_null(list->items[1].same_card);
+    assert_false(list->items[1].is_known);
     pio_candidate_say(&list->items[1], &list->items[0], text, sizeof text);
     assert_non_null(strstr(text, "vulkan:0 is of the same kind"));
     free(list);
