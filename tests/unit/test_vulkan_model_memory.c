@@ -188,6 +188,27 @@ static void out_of_memory_moves_on(void **state) {
          stride);
 }
 
+/* The project's own allocations fail from one on: at places of the whole way to an answer. */
+static void host_memory_runs_out(void **state) {
+    (void)state;
+    enum { PLACES = 12 };
+    test_random random = test_random_begin("host_memory_runs_out");
+    notes n;
+    watch w;
+    pio_error error;
+    const long before = atomic_load(&failing_memory_calls);
+    assert_int_equal(answer_under("", PIO_BACKEND_VULKAN, &n, &w, &error), PIO_OK);
+    const long all = atomic_load(&failing_memory_calls) - before;
+    for (long i = 0; i < PLACES; i++) {
+        const long left = (long)test_random_below(&random, (uint64_t)all - 1);
+        failing_memory_left = left;
+        const pio_status status = answer_under("", PIO_BACKEND_VULKAN, &n, &w, &error);
+        failing_memory_left = -1;
+        if (status != PIO_OUT_OF_MEMORY)
+            fail_msg("allocation %ld of %ld: status %d: %s", left, all, status, error.text);
+    }
+}
+
 /* The submissions of the answer, each, and some before. */
 static void a_loss_moves_on_until_the_first_token(void **state) {
     (void)state;
@@ -264,6 +285,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_token_is_one_submission_and_allocates_nothing),
         cmocka_unit_test(out_of_memory_moves_on),
+        cmocka_unit_test(host_memory_runs_out),
         cmocka_unit_test(a_loss_moves_on_until_the_first_token),
         cmocka_unit_test(a_wrong_kernel_is_replaced),
         cmocka_unit_test(the_last_device_names_them_all),
