@@ -55,6 +55,8 @@ void pio_plugin_begin(pio_plugin *plugin) {
 }
 
 pio_status pio_plugin_end(pio_plugin *plugin, pio_status status) {
+    if (plugin && plugin->speaker) /* a model may have moved on to another device */
+        pio_chosen_show(&pio_engine_model(plugin->speaker->engine)->chosen, plugin->device, sizeof plugin->device);
     if (plugin && !status) plugin->error = (pio_error){0};
     return status;
 }
@@ -170,23 +172,25 @@ static pio_status check_family(const pio_plugin *plugin, const pio_model *model,
                     pio_model_family_name(model->family));
 }
 
+static pio_status start(const pio_plugin *plugin, pio_model *model, pio_error *error) {
+    pio_status status = check_family(plugin, model, error);
+    if (!status) status = pio_model_check_computes(model, error);
+    return status ? status : pio_model_load(model, error);
+}
+
 /* Opens and loads; the model is closed again on failure. */
 static pio_status load(pio_plugin *plugin, const char *directory, pio_error *error) {
     pio_engine_options options = {.note = note, .progress = go_on, .user = plugin};
     pio_model *model = NULL;
     pio_status status = pio_config_engine(&plugin->config, &options, error);
     if (!status) status = pio_model_open(directory, &options, &model, error);
-    if (!status) status = check_family(plugin, model, error);
-    if (!status) status = pio_model_check_computes(model, error);
-    if (!status) status = pio_model_load(model, error);
+    if (!status) status = start(plugin, model, error);
+    while (status && model && pio_model_move(&model, error)) status = start(plugin, model, error);
     if (!status) status = pio_speaker_create(model, &plugin->speaker, error);
     if (status) {
         pio_model_close(model);
         return status;
     }
-    const pio_chosen_device *chosen = &model->chosen;
-    snprintf(plugin->device, sizeof plugin->device, "%s:%d %s (%s), %s", pio_backend_name(chosen->caps.backend),
-             chosen->index, chosen->caps.name, chosen->caps.detail, chosen->reason);
     return PIO_OK;
 }
 

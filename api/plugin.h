@@ -16,7 +16,7 @@ struct pio_plugin {
     pio_speaker *speaker; /* NULL: nothing is loaded */
     atomic_bool cancelled;
     pio_error error;
-    char device[1200];
+    char device[1600];
     pio_text warnings; /* lines, NUL-terminated unless empty */
     char *settings;    /* what pio_plugin_settings returned last */
 };

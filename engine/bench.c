@@ -122,17 +122,15 @@ static pio_status run_once(const bench *b, pio_error *error) {
         for (int32_t i = 0; i < t->batch; i++)
             items[i] = (pio_step_item){b->ids + i * length + t->context + done, n, t->context + done,
                                        b->pages + i * b->n_pages, b->n_pages};
-        status = pio_step_body(b->model, items, t->batch, error);
         done += n;
-        if (status || done < t->tokens) continue;
-        for (int32_t first = 0; first < t->batch && !status; first += PIO_HEAD_ROWS) {
-            pio_step_out outs[PIO_HEAD_ROWS];
-            int32_t m = PIO_MIN(PIO_HEAD_ROWS, t->batch - first);
-            uint64_t number;
-            for (int32_t i = 0; i < m; i++) outs[i] = (pio_step_out){.row = (first + i + 1) * n - 1, .slot = -1};
-            status = pio_step_head(b->model, outs, m, &number, error);
-            if (!status) status = pio_step_wait(b->model, number, error);
-        }
+        uint64_t number;
+        pio_step_out outs[PIO_MAX_SLOTS];
+        const int32_t n_outs = done < t->tokens ? 0 : t->batch, first = PIO_MIN(PIO_HEAD_ROWS, n_outs);
+        for (int32_t i = 0; i < n_outs; i++) outs[i] = (pio_step_out){.row = (i + 1) * n - 1, .slot = -1};
+        status = pio_step_run(b->model, items, t->batch, outs, first, &number, error);
+        for (int32_t i = first; i < n_outs && !status; i += PIO_HEAD_ROWS)
+            status = pio_step_head(b->model, outs + i, PIO_MIN(PIO_HEAD_ROWS, n_outs - i), &number, error);
+        if (!status && n_outs) status = pio_step_wait(b->model, number, error);
     }
     return status;
 }

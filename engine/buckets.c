@@ -44,14 +44,16 @@ static pio_status record(pio_model *model, pio_bucket *bucket, pio_error *error)
     if (!status) status = pio_schedule_make(&bucket->plan, &model->memory, &schedule, error);
     if (status) return status;
     status = pio_record(&schedule, model->kernels, bucket->list, error);
-    if (!status) status = pio_list_end(bucket->list, error);
     pio_schedule_free(&schedule);
     return status;
 }
 
+/* All lists are recorded before the first one ends: a device that compiles kernels then knows all of them. */
 pio_status pio_model_record(pio_model *model, pio_error *error) {
     pio_status status = PIO_OK;
     for (int i = 0; i < model->body.n && !status; i++) status = record(model, &model->body.items[i], error);
     for (int i = 0; i < model->head.n && !status; i++) status = record(model, &model->head.items[i], error);
+    for (int i = 0; i < model->body.n && !status; i++) status = pio_list_end(model->body.items[i].list, error);
+    for (int i = 0; i < model->head.n && !status; i++) status = pio_list_end(model->head.items[i].list, error);
     return status;
 }

@@ -40,6 +40,7 @@ pio_status pio_config_engine(const pio_config *config, pio_engine_options *o, pi
     o->max_sequences = (int32_t)pio_config_integer(config, PIO_KEY_MAX_SEQUENCES);
     const bool cache = pio_config_switch(config, PIO_KEY_CACHE);
     o->cache_directory = cache ? pio_config_text(config, PIO_KEY_CACHE_DIRECTORY) : NULL;
+    o->kernel_cache_directory = pio_config_text(config, PIO_KEY_CACHE_DIRECTORY);
     if (cache && !o->cache_directory)
         return pio_fail(error, PIO_NOT_FOUND,
                         "there is no place for the cache: set cache_directory, XDG_CACHE_HOME or HOME");

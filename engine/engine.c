@@ -39,11 +39,13 @@ struct pio_engine {
     pio_model *model;
     pio_pages *pages;
     pio_slots *slots;
-    sequence *sequences; /* [max_sequences] */
-    int32_t n_active;
+    sequence *sequences; /* [n_sequences] */
+    int32_t n_sequences, n_active;
     flight flights[MAX_LAG];
     int first_flight, n_flights, lag;
     int32_t next_ring;
+    bool spoke;        /* a token was handed out: from then on a failure is final */
+    pio_error failure; /* the device has failed and no other will do; status PIO_OK: not so */
 };
 
 static uint64_t now_ns(void) {
@@ -60,23 +62,43 @@ pio_model *pio_engine_model(pio_engine *engine) {
     return engine->model;
 }
 
-/* Frees all but the model; the engine may be half made. */
-static void free_parts(pio_engine *engine, int32_t n_sequences) {
-    for (int32_t i = 0; engine->sequences && i < n_sequences; i++) {
+/* Frees all that belongs to the model. */
+static void free_parts(pio_engine *engine) {
+    for (int32_t i = 0; engine->sequences && i < engine->n_sequences; i++) {
         free(engine->sequences[i].ids);
         free(engine->sequences[i].pages);
     }
     free(engine->sequences);
     pio_slots_destroy(engine->slots);
     pio_pages_destroy(engine->pages);
-    free(engine);
+    engine->sequences = NULL;
+    engine->slots = NULL;
+    engine->pages = NULL;
 }
 
 void pio_engine_destroy(pio_engine *engine) {
     if (!engine) return;
-    pio_model *model = engine->model;
-    free_parts(engine, model->options.max_sequences);
-    pio_model_close(model);
+    free_parts(engine);
+    pio_model_close(engine->model);
+    free(engine);
+}
+
+static pio_status make_parts(pio_engine *engine, pio_model *model, pio_error *error) {
+    const int32_t n = engine->n_sequences = model->options.max_sequences;
+    engine->lag = model->chosen.caps.asynchronous ? MAX_LAG : 1;
+    pio_status status = pio_pages_create(model->n_pages, model->spec.page_tokens, &engine->pages, error);
+    if (!status) status = pio_slots_create(model, &engine->slots, error);
+    if (status) return status;
+    engine->sequences = calloc((size_t)n, sizeof *engine->sequences);
+    if (!engine->sequences) return pio_fail_memory(error, "the sequences", sizeof(sequence) * (size_t)n);
+    for (int32_t i = 0; i < n; i++) {
+        sequence *s = &engine->sequences[i];
+        s->ids = malloc(sizeof *s->ids * (size_t)(model->options.context + 1));
+        s->pages = malloc(sizeof *s->pages * (size_t)context_pages(model));
+        s->slot = i;
+        if (!s->ids || !s->pages) return pio_fail_memory(error, "a sequence", 4ull * (unsigned)model->options.context);
+    }
+    return PIO_OK;
 }
 
 pio_status pio_engine_create(pio_model *model, pio_engine **out, pio_error *error) {
@@ -89,21 +111,10 @@ pio_status pio_engine_create(pio_model *model, pio_engine **out, pio_error *erro
                         PIO_MAX_SLOTS);
     pio_engine *engine = calloc(1, sizeof *engine);
     if (!engine) return pio_fail_memory(error, "the engine", sizeof *engine);
-    engine->lag = model->chosen.caps.asynchronous ? MAX_LAG : 1;
-    status = pio_pages_create(model->n_pages, model->spec.page_tokens, &engine->pages, error);
-    if (!status) status = pio_slots_create(model, &engine->slots, error);
-    if (!status) engine->sequences = calloc((size_t)n, sizeof *engine->sequences);
-    for (int32_t i = 0; engine->sequences && i < n; i++) {
-        sequence *s = &engine->sequences[i];
-        s->ids = malloc(sizeof *s->ids * (size_t)(model->options.context + 1));
-        s->pages = malloc(sizeof *s->pages * (size_t)context_pages(model));
-        s->slot = i;
-        if (!status && (!s->ids || !s->pages))
-            status = pio_fail_memory(error, "a sequence", 4ull * (unsigned)model->options.context);
-    }
-    if (!status && !engine->sequences) status = pio_fail_memory(error, "the sequences", sizeof(sequence) * (size_t)n);
+    status = make_parts(engine, model, error);
     if (status) { /* the model stays the caller's */
-        free_parts(engine, n);
+        free_parts(engine);
+        free(engine);
         return status;
     }
     engine->model = model;
@@ -193,6 +204,7 @@ static pio_status take_token(pio_engine *engine, sequence *s, int32_t token, pio
                         "'%s': no logit of token %d is a finite number: the checkpoint's weights are broken or made "
                         "for another architecture; download it again",
                         engine->model->directory, s->n_known);
+    engine->spoke = true;
     if (!s->first_ns) s->first_ns = now_ns();
     s->ids[s->n_known++] = token;
     for (int32_t i = 0; i < r->n_end_ids; i++) {
@@ -270,8 +282,9 @@ static pio_status fill_batch(pio_engine *engine, batch *b, flight *f, pio_error 
 }
 
 static pio_status submit(pio_engine *engine, const batch *b, flight *f, pio_error *error) {
-    pio_status status = pio_step_body(engine->model, b->items, b->n_items, error);
-    for (int32_t i = 0; i < b->n_outs && !status; i += PIO_HEAD_ROWS)
+    const int32_t first = PIO_MIN(PIO_HEAD_ROWS, b->n_outs);
+    pio_status status = pio_step_run(engine->model, b->items, b->n_items, b->outs, first, &f->number, error);
+    for (int32_t i = first; i < b->n_outs && !status; i += PIO_HEAD_ROWS)
         status = pio_step_head(engine->model, b->outs + i, PIO_MIN(PIO_HEAD_ROWS, b->n_outs - i), &f->number, error);
     return status;
 }
@@ -330,20 +343,24 @@ static void abandon(pio_engine *engine) {
     }
 }
 
-pio_status pio_engine_run(pio_engine *engine, pio_request *const *requests, int32_t n_requests,
-                          bool (*cancelled)(void *), void *user, pio_error *error) {
+static pio_status check_requests(const pio_model *model, pio_request *const *requests, int32_t n_requests,
+                                 pio_error *error) {
     pio_status status = PIO_OK;
-    int32_t next = 0, n_active = 0;
     for (int32_t i = 0; i < n_requests && !status; i++) {
-        requests[i]->finish = PIO_FINISH_NONE;
-        requests[i]->n_generated = requests[i]->n_reused = 0;
-        status = pio_check_prompt(engine->model, requests[i]->prompt, requests[i]->n_prompt, error);
-        if (!status)
-            status = pio_sight_check(engine->model, requests[i]->prompt, requests[i]->n_prompt, requests[i]->pictures,
-                                     requests[i]->n_pictures, error);
-        if (!status)
-            status = pio_sampling_check(&requests[i]->sampling, engine->model->config.common.vocab_size, error);
+        pio_request *r = requests[i];
+        r->finish = PIO_FINISH_NONE;
+        r->n_generated = r->n_reused = 0;
+        status = pio_check_prompt(model, r->prompt, r->n_prompt, error);
+        if (!status) status = pio_sight_check(model, r->prompt, r->n_prompt, r->pictures, r->n_pictures, error);
+        if (!status) status = pio_sampling_check(&r->sampling, model->config.common.vocab_size, error);
     }
+    return status;
+}
+
+static pio_status run_all(pio_engine *engine, pio_request *const *requests, int32_t n_requests,
+                          bool (*cancelled)(void *), void *user, pio_error *error) {
+    int32_t next = 0, n_active = 0;
+    pio_status status = check_requests(engine->model, requests, n_requests, error);
     if (status) return status;
     while (!status) {
         status = turn_over(engine, requests, n_requests, &next, &n_active, error);
@@ -359,4 +376,33 @@ pio_status pio_engine_run(pio_engine *engine, pio_request *const *requests, int3
     }
     if (status) abandon(engine);
     return status;
+}
+
+/* Takes the model to another device; false: none will do, and *error says why. */
+static bool move(pio_engine *engine, pio_error *error) {
+    if (!pio_model_may_move(engine->model, error)) return false;
+    free_parts(engine);
+    while (pio_model_move(&engine->model, error)) {
+        pio_model_note_device(engine->model);
+        pio_status status = pio_model_load(engine->model, error);
+        if (!status) status = make_parts(engine, engine->model, error);
+        if (!status) return true;
+        free_parts(engine);
+    }
+    engine->failure = *error;
+    return false;
+}
+
+pio_status pio_engine_run(pio_engine *engine, pio_request *const *requests, int32_t n_requests,
+                          bool (*cancelled)(void *), void *user, pio_error *error) {
+    pio_error own = {0};
+    pio_status status;
+    if (!error) error = &own;
+    if (engine->failure.status) {
+        *error = engine->failure;
+        return error->status;
+    }
+    do status = run_all(engine, requests, n_requests, cancelled, user, error);
+    while (status && !engine->spoke && move(engine, error));
+    return status ? error->status : PIO_OK;
 }

@@ -4,6 +4,7 @@
 
 #include "base/bytes.h"
 #include "engine/fill.h"
+#include "engine/model.h"
 #include "engine/step.h"
 #include "engine/vision.h"
 #include "kernels/kv_cache/kv_cache.h"
@@ -49,14 +50,17 @@ static int32_t pages_for(const pio_model *model, int32_t context) {
     return 1 + model->options.max_sequences * PIO_CEIL_DIV(context, model->spec.page_tokens);
 }
 
+uint64_t pio_model_context_bytes(const pio_model *model, int32_t context) {
+    return all_cache_bytes(model, pages_for(model, context));
+}
+
 /* The largest context, halving from `wanted`, whose cache fits beside `fixed` bytes. */
 static int32_t fitting_context(const pio_model *model, int32_t wanted, uint64_t fixed, uint64_t free_bytes) {
-    while (wanted > MIN_CONTEXT && fixed + all_cache_bytes(model, pages_for(model, wanted)) > free_bytes) wanted /= 2;
+    while (wanted > MIN_CONTEXT && fixed + pio_model_context_bytes(model, wanted) > free_bytes) wanted /= 2;
     return wanted;
 }
 
-/* What is free, or the part of it that the model may take. */
-static pio_status available(const pio_model *model, uint64_t *bytes, pio_error *error) {
+pio_status pio_model_available(const pio_model *model, uint64_t *bytes, pio_error *error) {
     const uint64_t limit = model->options.memory_limit_bytes;
     pio_memory_budget budget;
     pio_status status = pio_device_memory_budget(model->chosen.device, &budget, error);
@@ -76,7 +80,7 @@ static pio_status fail_context(const pio_model *model, pio_error *error) {
 
 pio_status pio_model_plan_memory(pio_model *model, pio_error *error) {
     pio_memory_plan *plan = &model->memory_plan;
-    pio_status status = available(model, &plan->available, error);
+    pio_status status = pio_model_available(model, &plan->available, error);
     if (status) return status;
     for (int32_t i = 0; i < model->spec.n_weights; i++) plan->weights += pio_model_weight_bytes(model, i);
     for (int32_t i = 0; i < model->spec.n_states; i++) plan->states += state_bytes(model, i);
@@ -103,20 +107,6 @@ pio_status pio_model_plan_memory(pio_model *model, pio_error *error) {
     plan->total = fixed + plan->cache + pio_step_bytes(&limits);
     plan->staging = pio_fill_staging_bytes(model);
     return PIO_OK;
-}
-
-pio_status pio_model_check_memory(const pio_model *model, pio_error *error) {
-    const pio_memory_plan *plan = &model->memory_plan;
-    char total[PIO_BYTES_TEXT], weights[PIO_BYTES_TEXT], cache[PIO_BYTES_TEXT], room[PIO_BYTES_TEXT];
-    uint64_t free_bytes;
-    pio_status status = available(model, &free_bytes, error);
-    if (status || plan->total <= free_bytes) return status;
-    return pio_fail(error, PIO_OUT_OF_MEMORY, "'%s' needs %s (weights %s, KV cache %s) and %s are %s: use %s",
-                    model->directory, pio_bytes_text(plan->total, total), pio_bytes_text(plan->weights, weights),
-                    pio_bytes_text(plan->cache, cache), pio_bytes_text(free_bytes, room),
-                    free_bytes == model->options.memory_limit_bytes ? "allowed (memory_limit)" : "free",
-                    model->options.weights == PIO_DTYPE_Q4 ? "a smaller --context or a smaller model"
-                                                           : "--weights q4 or a smaller --context");
 }
 
 /* Creates buffer `name`; its address goes to *address. */
@@ -179,4 +169,8 @@ void pio_model_release(pio_model *model) {
     pio_buffer_destroy(model->arena);
     free(model->addresses);
     free(model->cache_bytes);
+    model->weights = model->caches = model->state_buffers = NULL;
+    model->arena = NULL;
+    model->addresses = NULL;
+    model->cache_bytes = NULL;
 }

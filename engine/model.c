@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "base/threads.h"
+#include "engine/compiled.h"
 #include "engine/selftest.h"
 #include "engine/source.h"
 #include "engine/step.h"
@@ -17,7 +18,7 @@ enum { CONFIG_LIMIT_BYTES = 16 << 20, DEFAULT_CHUNK = 512, GPU_CHUNK = 2048 };
 
 void pio_model_note(const pio_model *model, bool warning, const char *format, ...) {
     if (!model->options.note) return;
-    char line[1100];
+    char line[2048];
     va_list args;
     va_start(args, format);
     vsnprintf(line, sizeof line, format, args);
@@ -63,9 +64,8 @@ static pio_status choose_kernels(pio_model *model, int n_disabled, pio_error *er
 }
 
 /* Tables keep 8 bits where matrices have 4: an embedding's error reaches every layer, and its bytes are few. */
-static void set_dtypes(pio_model *model) {
-    pio_dtype matrices = model->options.weights;
-    pio_spec_set_dtypes(&model->spec, matrices, matrices == PIO_DTYPE_Q4 ? PIO_DTYPE_Q8 : matrices);
+pio_dtype pio_model_table_dtype(pio_dtype matrices) {
+    return matrices == PIO_DTYPE_Q4 ? PIO_DTYPE_Q8 : matrices;
 }
 
 /* A plan needs no weights, and dummies replace them. */
@@ -83,7 +83,7 @@ static pio_status build_graphs(pio_model *model, pio_error *error) {
     if (status) return status;
     model->states = (pio_states){pio_spec_state(&model->spec, "hidden"), pio_spec_state(&model->spec, "logits"),
                                  pio_spec_state(&model->spec, "slots"), pio_spec_state(&model->spec, "ring")};
-    set_dtypes(model);
+    pio_spec_set_dtypes(&model->spec, model->options.weights, pio_model_table_dtype(model->options.weights));
     status = open_checkpoint(model, error);
     if (status) return status;
     status = pio_fuse(&model->spec, &model->selector, error);
@@ -114,34 +114,69 @@ static pio_status check_options(const pio_engine_options *o, pio_error *error) {
     return PIO_OK;
 }
 
-pio_status pio_model_open_without(const char *directory, const pio_engine_options *options,
-                                  const pio_row *const *disabled, int n_disabled, pio_model **out, pio_error *error) {
-    *out = NULL;
-    pio_status status = check_options(options, error);
-    if (status) return status;
-    pio_model *model = calloc(1, sizeof *model);
-    if (!model || !(model->directory = strdup(directory))) {
+/* What a model is opened with. */
+typedef struct opening {
+    const char *directory;
+    const pio_engine_options *options;
+    pio_passed *passed;
+    pio_self_test test; /* its failed rows are left out */
+} opening;
+
+static pio_status create_model(const opening *o, int n_disabled, pio_model **out, pio_error *error) {
+    pio_model *model = *out = calloc(1, sizeof *model);
+    if (!model || !(model->directory = strdup(o->directory))) {
         free(model);
+        *out = NULL;
         return pio_fail_memory(error, "the model", sizeof *model);
     }
-    model->options = *options;
+    model->options = model->asked = *o->options;
     if (!model->options.max_sequences) model->options.max_sequences = 1;
     if (!model->options.page_tokens) model->options.page_tokens = PIO_KV_PAGE_TOKENS;
-    memcpy(model->disabled, disabled, sizeof *disabled * (size_t)n_disabled);
+    memcpy(model->disabled, o->test.failed, sizeof *model->disabled * (size_t)n_disabled);
+    return PIO_OK;
+}
+
+/* The model as planned; it is there after a failure too, once a device is chosen. */
+static pio_status open_planned(opening *o, int n_disabled, pio_model **out, pio_error *error) {
+    pio_status status = check_options(o->options, error);
+    if (!status) status = create_model(o, n_disabled, out, error);
+    if (status) return status;
+    pio_model *model = *out;
     status = read_config(model, error);
-    if (!status) status = pio_choose_device(&model->options, &model->chosen, error);
+    if (!status) status = pio_choose_next_device(&model->options, o->passed, &model->chosen, error);
     if (!model->options.chunk) model->options.chunk = model->chosen.caps.asynchronous ? GPU_CHUNK : DEFAULT_CHUNK;
+    if (!status) pio_compiled_restore(model->chosen.device, model->options.kernel_cache_directory);
     if (!status) status = choose_kernels(model, n_disabled, error);
     if (!status) status = build_graphs(model, error);
     if (!status) status = pio_model_make_buckets(model, error);
     if (!status) status = pio_vision_make_buckets(model, error);
     if (!status) status = pio_model_plan_memory(model, error);
+    return status;
+}
+
+pio_status pio_model_open_without(const char *directory, const pio_engine_options *options,
+                                  const pio_row *const *disabled, int n_disabled, pio_model **out, pio_error *error) {
+    pio_passed passed = {.n = 0};
+    opening o = {directory, options, &passed, {.n_failed = n_disabled}};
+    *out = NULL;
+    memcpy(o.test.failed, disabled, sizeof *disabled * (size_t)n_disabled);
+    pio_status status = open_planned(&o, n_disabled, out, error);
     if (status) {
-        pio_model_close(model);
-        return status;
+        pio_model_close(*out);
+        *out = NULL;
     }
-    *out = model;
-    return PIO_OK;
+    return status;
+}
+
+/* What is under way ends first. */
+static void destroy_lists(pio_model *model) {
+    if (model->queue) pio_queue_wait(model->queue, atomic_load(&model->queue->last_number), UINT64_MAX, NULL);
+    pio_buckets *const all[] = {&model->body, &model->head, &model->vision};
+    for (size_t g = 0; g < PIO_COUNT(all); g++)
+        for (int i = 0; i < all[g]->n; i++) {
+            pio_list_destroy(all[g]->items[i].list);
+            all[g]->items[i].list = NULL;
+        }
 }
 
 /* ---- the self-test ---- */
@@ -173,25 +208,22 @@ static pio_status prepare_device(pio_model *model, pio_error *error) {
     return status ? status : pio_queue_create(model->chosen.device, PIO_QUEUE_COMPUTE, &model->queue, error);
 }
 
-pio_status pio_model_open(const char *directory, const pio_engine_options *options, pio_model **out, pio_error *error) {
-    pio_self_test test = {0};
-    pio_model *model;
-    *out = NULL;
+/* ---- opening and moving ---- */
+
+/* Opens it as often as kernels turn out to answer wrongly. */
+static pio_status open_tested(opening *o, pio_model **out, pio_error *error) {
+    pio_self_test *test = &o->test;
     for (;;) {
-        const int n_disabled = test.n_failed;
-        pio_status status = pio_model_open_without(directory, options, test.failed, n_disabled, &model, error);
-        if (status) return status;
-        status = prepare_device(model, error);
-        if (!status && model->chosen.caps.computes) status = test_kernels(model, &test, error);
-        if (!status && test.n_failed > PIO_MAX_DISABLED)
+        const int n_disabled = test->n_failed;
+        pio_status status = open_planned(o, n_disabled, out, error);
+        if (!status) status = prepare_device(*out, error);
+        if (!status && (*out)->chosen.caps.computes) status = test_kernels(*out, test, error);
+        if (!status && test->n_failed > PIO_MAX_DISABLED)
             status = pio_fail(error, PIO_UNSUPPORTED, "%d kernels fail their self-test: this machine computes wrongly",
-                              test.n_failed);
-        if (!status && test.n_failed == n_disabled) {
-            *out = model;
-            return PIO_OK;
-        }
-        pio_model_close(model);
-        if (status) return status;
+                              test->n_failed);
+        if (status || test->n_failed == n_disabled) return status;
+        pio_model_close(*out);
+        *out = NULL;
     }
 }
 
@@ -201,9 +233,73 @@ static double now_s(void) {
     return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
+bool pio_model_may_move(const pio_model *model, const pio_error *error) {
+    return model->options.backend == PIO_AUTO && model->chosen.device && pio_may_be_the_device(error->status) &&
+           model->passed.n < (int)PIO_COUNT(model->passed.items);
+}
+
+static bool pass_over(const pio_model *model, pio_passed *passed, const pio_error *error) {
+    const pio_chosen_device *chosen = &model->chosen;
+    return pio_model_may_move(model, error) &&
+           pio_pass_over(passed, chosen->caps.backend, chosen->index, chosen->caps.name, error->text);
+}
+
+/* Opens it on the best device that has not been passed over; where nothing else is left, the failure of the only
+ * device, which *error holds if it was passed over before, is the answer. */
+static pio_status open_best(const char *directory, const pio_engine_options *options, pio_passed *passed,
+                            pio_model **out, pio_error *error) {
+    pio_error failed = *error;
+    pio_status status;
+    for (;;) {
+        opening o = {directory, options, passed, {.n_failed = 0}};
+        status = open_tested(&o, out, error);
+        if (!status || !*out || !pass_over(*out, passed, error)) break;
+        failed = *error;
+        pio_model_close(*out);
+        *out = NULL;
+    }
+    if (!status) {
+        (*out)->passed = *passed;
+        return PIO_OK;
+    }
+    if (passed->n && !(*out && (*out)->chosen.device)) {
+        if (passed->n == 1) *error = failed;
+        error->status = status = failed.status;
+    }
+    pio_model_close(*out);
+    *out = NULL;
+    return status;
+}
+
+pio_status pio_model_open(const char *directory, const pio_engine_options *options, pio_model **out, pio_error *error) {
+    pio_passed passed = {.n = 0};
+    pio_error own = {0};
+    *out = NULL;
+    return open_best(directory, options, &passed, out, error ? error : &own);
+}
+
+bool pio_model_move(pio_model **model, pio_error *error) {
+    pio_model *failed = *model, *next;
+    pio_passed passed = failed->passed;
+    if (!pass_over(failed, &passed, error)) return false;
+    destroy_lists(failed); /* makes room; the rest is small, and says what was there if nothing else will do */
+    pio_model_release(failed);
+    if (open_best(failed->directory, &failed->asked, &passed, &next, error)) return false;
+    pio_model_close(failed);
+    *model = next;
+    return true;
+}
+
+void pio_model_note_device(const pio_model *model) {
+    char text[1600];
+    pio_chosen_show(&model->chosen, text, sizeof text);
+    pio_model_note(model, false, "device: %s", text);
+}
+
 pio_status pio_model_load(pio_model *model, pio_error *error) {
     pio_status status = pio_model_allocate(model, error);
     if (!status) status = pio_model_record(model, error);
+    if (!status) pio_compiled_keep(model->chosen.device, model->options.kernel_cache_directory);
     const double start = now_s();
     if (!status)
         status =
@@ -220,18 +316,17 @@ pio_status pio_model_check_computes(const pio_model *model, pio_error *error) {
                     pio_backend_name(caps->backend));
 }
 
-static void free_buckets(pio_buckets *buckets) {
-    for (int i = 0; i < buckets->n; i++) {
-        pio_list_destroy(buckets->items[i].list);
-        pio_plan_free(&buckets->items[i].plan);
-    }
+static void free_plans(pio_buckets *buckets) {
+    for (int i = 0; i < buckets->n; i++) pio_plan_free(&buckets->items[i].plan);
 }
 
 void pio_model_close(pio_model *model) {
     if (!model) return;
-    free_buckets(&model->body);
-    free_buckets(&model->head);
-    free_buckets(&model->vision);
+    if (model->chosen.device) pio_compiled_keep(model->chosen.device, model->options.kernel_cache_directory);
+    destroy_lists(model);
+    free_plans(&model->body);
+    free_plans(&model->head);
+    free_plans(&model->vision);
     pio_queue_destroy(model->queue);
     pio_kernels_destroy(model->kernels);
     pio_model_release(model);

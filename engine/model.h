@@ -40,7 +40,9 @@ typedef struct pio_model {
     pio_any_config config;
     pio_checkpoint *checkpoint; /* NULL: none, or dummy weights */
     pio_engine_options options; /* with the automatic values filled in */
+    pio_engine_options asked;   /* as they were given */
     pio_chosen_device chosen;
+    pio_passed passed; /* devices that failed before it */
     pio_selector selector;
     const pio_row *disabled[PIO_MAX_DISABLED]; /* rows that failed the self-test; the selector's list */
     pio_spec spec;
@@ -72,7 +74,18 @@ pio_status pio_model_open(const char *directory, const pio_engine_options *optio
 /* Allocates everything, fills the weights (from the checkpoint, the cache, or random numbers) and records the lists. */
 pio_status pio_model_load(pio_model *model, pio_error *error);
 
-/* Refuses a model that needs more memory than there is, with both numbers. */
+/* Whether a failure of the model, loading or running it, is a reason to try another device: under automatic choice, if
+ * it may be the device's own. */
+bool pio_model_may_move(const pio_model *model, const pio_error *error);
+
+/* Then: opens it on the next best device in its place, to be loaded again. False: *error says why no other will do, or
+ * what it said before if the model may not move, and the model can only be closed. */
+bool pio_model_move(pio_model **model, pio_error *error);
+
+/* Notes the device line. */
+void pio_model_note_device(const pio_model *model);
+
+/* Refuses a model that needs more memory than there is: with both numbers, its largest parts, and what would fit. */
 pio_status pio_model_check_memory(const pio_model *model, pio_error *error);
 
 /* Refuses a device that does not compute (null): its models have plans and lists, and no answers. */
@@ -88,6 +101,7 @@ void pio_model_note(const pio_model *model, bool warning, const char *format, ..
 /* The model as planned without the rows of `disabled`, untested. */
 pio_status pio_model_open_without(const char *directory, const pio_engine_options *options,
                                   const pio_row *const *disabled, int n_disabled, pio_model **out, pio_error *error);
+
 pio_status pio_model_make_buckets(pio_model *model, pio_error *error);   /* plans of all bounds (buckets.c) */
 pio_status pio_model_record(pio_model *model, pio_error *error);         /* lists of all plans (buckets.c) */
 const pio_bucket *pio_bucket_for(const pio_buckets *buckets, int32_t n); /* the least bound >= n; NULL: none */
@@ -95,6 +109,11 @@ pio_status pio_model_plan_memory(pio_model *model, pio_error *error);    /* size
 pio_status pio_model_allocate(pio_model *model, pio_error *error);       /* buffers and addresses (memory.c) */
 void pio_model_release(pio_model *model);                                /* buffers (memory.c) */
 uint64_t pio_model_weight_bytes(const pio_model *model, int32_t weight); /* packed (memory.c) */
+pio_dtype pio_model_table_dtype(pio_dtype matrices);                     /* of tables beside such matrices */
+
+/* What is free for the model's buffers, or the part of it that the model may take (memory.c). */
+pio_status pio_model_available(const pio_model *model, uint64_t *bytes, pio_error *error);
+uint64_t pio_model_context_bytes(const pio_model *model, int32_t context); /* of the caches (memory.c) */
 pio_kv_geometry pio_model_cache_geometry(const pio_model *model, int32_t cache);
 uint64_t pio_model_cache_bytes(const pio_model *model, int32_t cache, int32_t n_pages);
 pio_status pio_model_fill_weights(pio_model *model, pio_error *error); /* loader.c */

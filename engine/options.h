@@ -1,4 +1,4 @@
-/* What an engine is opened with. Texts are borrowed until the call returns. */
+/* What an engine is opened with. Texts are borrowed as long as the model lives. */
 #ifndef PIO_ENGINE_OPTIONS_H
 #define PIO_ENGINE_OPTIONS_H
 
@@ -33,6 +33,7 @@ typedef struct pio_engine_options {
     bool keep_taps;              /* residuals stay readable after a step */
     bool dummy_weights;          /* random numbers in place of the checkpoint's weights */
     const char *cache_directory; /* of quantised weights; NULL: no cache */
+    const char *kernel_cache_directory; /* of kernels that a device has compiled; NULL: no cache */
     /* Told what a person should know: one line, no newline; `warning` lines name a problem. NULL: nobody. */
     void (*note)(void *user, bool warning, const char *line);
     /* Told how far loading is, 0 to 1; returns false to stop it. NULL: nobody. */

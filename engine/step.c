@@ -173,15 +173,17 @@ static pio_status check_items(const pio_model *model, const pio_step_item *items
     return PIO_OK;
 }
 
-pio_status pio_step_body(pio_model *model, const pio_step_item *items, int32_t n_items, pio_error *error) {
+/* Queues what the body reads, and the counts of the whole step. */
+static pio_status send_body(pio_model *model, const pio_step_item *items, int32_t n_items, int32_t n_outs,
+                            pio_list **list, pio_error *error) {
     int32_t n_tokens, n_pages;
     pio_status status = check_items(model, items, n_items, &n_tokens, &n_pages, error);
     if (status) return status;
     const pio_bucket *bucket = pio_bucket_for(&model->body, n_tokens);
     fill(model, items, n_items);
     pad(model, n_tokens, bucket->bound);
-    *(pio_step_counts *)part_of(model, COUNTS) =
-        (pio_step_counts){.n_tokens = n_tokens, .n_sequences = n_items, .n_choices = n_tokens * model->spec.n_chosen};
+    *(pio_step_counts *)part_of(model, COUNTS) = (pio_step_counts){
+        .n_tokens = n_tokens, .n_sequences = n_items, .n_outs = n_outs, .n_choices = n_tokens * model->spec.n_chosen};
     const struct {
         part which;
         size_t bytes;
@@ -196,28 +198,51 @@ pio_status pio_step_body(pio_model *model, const pio_step_item *items, int32_t n
     };
     for (size_t i = 0; i < PIO_COUNT(sends) && !status; i++)
         status = send(model, sends[i].which, sends[i].bytes, error);
-    uint64_t number;
-    return status ? status : pio_queue_submit(model->queue, &bucket->list, 1, &number, error);
+    *list = bucket->list;
+    return status;
 }
 
-pio_status pio_step_head(pio_model *model, const pio_step_out *outs, int32_t n_outs, uint64_t *number,
-                         pio_error *error) {
+/* Queues what the head reads besides the counts. */
+static pio_status send_head(pio_model *model, const pio_step_out *outs, int32_t n_outs, pio_list **list,
+                            pio_error *error) {
     const pio_bucket *bucket = pio_bucket_for(&model->head, n_outs);
     if (!bucket)
         return pio_fail(error, PIO_INTERNAL, "a head step of %d rows is over its limit of %d", n_outs, PIO_HEAD_ROWS);
-    pio_step_counts *counts = part_of(model, COUNTS);
     int32_t *out_rows = part_of(model, OUT_ROWS);
     pio_step_draw *draws = part_of(model, DRAWS);
-    counts->n_outs = n_outs;
     for (int32_t i = 0; i < bucket->bound; i++) {
         const pio_step_out *out = i < n_outs ? &outs[i] : &(const pio_step_out){.slot = -1};
         out_rows[i] = out->row;
         draws[i] = (pio_step_draw){.slot = out->slot, .position = out->position, .ring = out->ring};
     }
+    pio_status status = send(model, OUT_ROWS, sizeof *out_rows * (size_t)bucket->bound, error);
+    *list = bucket->list;
+    return status ? status : send(model, DRAWS, sizeof *draws * (size_t)bucket->bound, error);
+}
+
+pio_status pio_step_body(pio_model *model, const pio_step_item *items, int32_t n_items, pio_error *error) {
+    pio_list *list;
+    uint64_t number;
+    pio_status status = send_body(model, items, n_items, 0, &list, error);
+    return status ? status : pio_queue_submit(model->queue, &list, 1, &number, error);
+}
+
+pio_status pio_step_head(pio_model *model, const pio_step_out *outs, int32_t n_outs, uint64_t *number,
+                         pio_error *error) {
+    pio_list *list;
+    pio_step_counts *counts = part_of(model, COUNTS);
+    counts->n_outs = n_outs;
     pio_status status = send(model, COUNTS, sizeof *counts, error);
-    if (!status) status = send(model, OUT_ROWS, sizeof *out_rows * (size_t)bucket->bound, error);
-    if (!status) status = send(model, DRAWS, sizeof *draws * (size_t)bucket->bound, error);
-    return status ? status : pio_queue_submit(model->queue, &bucket->list, 1, number, error);
+    if (!status) status = send_head(model, outs, n_outs, &list, error);
+    return status ? status : pio_queue_submit(model->queue, &list, 1, number, error);
+}
+
+pio_status pio_step_run(pio_model *model, const pio_step_item *items, int32_t n_items, const pio_step_out *outs,
+                        int32_t n_outs, uint64_t *number, pio_error *error) {
+    pio_list *lists[2];
+    pio_status status = send_body(model, items, n_items, n_outs, &lists[0], error);
+    if (!status && n_outs) status = send_head(model, outs, n_outs, &lists[1], error);
+    return status ? status : pio_queue_submit(model->queue, lists, n_outs ? 2 : 1, number, error);
 }
 
 pio_status pio_step_wait(pio_model *model, uint64_t number, pio_error *error) {

@@ -42,6 +42,10 @@ typedef struct pio_step_out {
 pio_status pio_step_head(pio_model *model, const pio_step_out *outs, int32_t n_outs, uint64_t *number,
                          pio_error *error);
 
+/* Both in one submission; without outs the body alone. */
+pio_status pio_step_run(pio_model *model, const pio_step_item *items, int32_t n_items, const pio_step_out *outs,
+                        int32_t n_outs, uint64_t *number, pio_error *error);
+
 /* Waits for submission `number`. */
 pio_status pio_step_wait(pio_model *model, uint64_t number, pio_error *error);
 

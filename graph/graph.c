@@ -43,15 +43,17 @@ int32_t pio_spec_state(const pio_spec *spec, const char *name) {
     return -1;
 }
 
+pio_dtype pio_weight_dtype(pio_weight_kind kind, pio_dtype matrices, pio_dtype tables) {
+    const pio_dtype dtypes[] = {
+        [PIO_WEIGHT_MATRIX] = matrices, [PIO_WEIGHT_HALF] = PIO_DTYPE_BF16,  [PIO_WEIGHT_EXACT] = PIO_DTYPE_F32,
+        [PIO_WEIGHT_TABLE] = tables,    [PIO_WEIGHT_VECTOR] = PIO_DTYPE_F32, [PIO_WEIGHT_VALUES] = PIO_DTYPE_F32,
+    };
+    return dtypes[kind];
+}
+
 void pio_spec_set_dtypes(pio_spec *spec, pio_dtype matrices, pio_dtype tables) {
-    for (int32_t i = 0; i < spec->n_weights; i++) {
-        pio_weight *weight = &spec->weights[i];
-        const pio_dtype dtypes[] = {
-            [PIO_WEIGHT_MATRIX] = matrices, [PIO_WEIGHT_HALF] = PIO_DTYPE_BF16,  [PIO_WEIGHT_EXACT] = PIO_DTYPE_F32,
-            [PIO_WEIGHT_TABLE] = tables,    [PIO_WEIGHT_VECTOR] = PIO_DTYPE_F32, [PIO_WEIGHT_VALUES] = PIO_DTYPE_F32,
-        };
-        weight->dtype = dtypes[weight->kind];
-    }
+    for (int32_t i = 0; i < spec->n_weights; i++)
+        spec->weights[i].dtype = pio_weight_dtype(spec->weights[i].kind, matrices, tables);
 }
 
 uint64_t pio_weight_stride(const pio_weight *weight) {

@@ -166,7 +166,10 @@ int32_t pio_spec_state(const pio_spec *spec, const char *name);          /* -1: 
 uint64_t pio_weight_stride(const pio_weight *weight);
 uint64_t pio_weight_bytes(const pio_weight *weight);
 
-/* Stores matrices as `matrices` and tables as `tables`; those that keep 16 bits as bf16. */
+/* The data type in which a kind of weight is stored; those that keep 16 bits as bf16. */
+pio_dtype pio_weight_dtype(pio_weight_kind kind, pio_dtype matrices, pio_dtype tables);
+
+/* Stores matrices as `matrices` and tables as `tables`. */
 void pio_spec_set_dtypes(pio_spec *spec, pio_dtype matrices, pio_dtype tables);
 
 /* ---- passes, in their order ---- */

@@ -3,12 +3,38 @@
 
 #include <string.h>
 
+#include "base/compiler.h"
 #include "base/threads.h"
 
 static const char *const backend_names[PIO_BACKEND_COUNT] = {"cpu", "null", "vulkan", "cuda", "hip"};
 
 const char *pio_backend_name(pio_backend backend) {
     return (unsigned)backend < PIO_BACKEND_COUNT ? backend_names[backend] : "unknown";
+}
+
+const char *pio_device_kind_name(pio_device_kind kind) {
+    static const char *const names[PIO_KIND_COUNT] = {"none",    "software",   "processor", "other",
+                                                      "virtual", "integrated", "discrete"};
+    return (unsigned)kind < PIO_KIND_COUNT ? names[kind] : "unknown";
+}
+
+const char *pio_feature_name(pio_backend backend, uint32_t bit) {
+    static const struct {
+        pio_backend backend;
+        uint32_t bit;
+        const char *name;
+    } names[] = {
+        {PIO_BACKEND_CPU, PIO_CPU_AVX2, "AVX2"},
+        {PIO_BACKEND_CPU, PIO_CPU_AVX512, "AVX-512 VNNI"},
+        {PIO_BACKEND_CPU, PIO_CPU_AVX512BF16, "AVX-512 BF16"},
+        {PIO_BACKEND_CPU, PIO_CPU_AMX, "AMX"},
+        {PIO_BACKEND_VULKAN, PIO_VULKAN_DOT8, "integer dot products"},
+        {PIO_BACKEND_VULKAN, PIO_VULKAN_MATRIX, "cooperative matrices"},
+    };
+    if (backend == PIO_BACKEND_NULL) backend = PIO_BACKEND_CPU; /* whose rows it is given */
+    for (size_t i = 0; i < PIO_COUNT(names); i++)
+        if (names[i].backend == backend && names[i].bit == bit) return names[i].name;
+    return NULL;
 }
 
 enum { MAX_WRITE_BYTES = 64 << 10 };
@@ -60,7 +86,12 @@ pio_status pio_device_status(pio_device *device, pio_error *error) {
 pio_status pio_device_memory_budget(pio_device *device, pio_memory_budget *budget, pio_error *error) {
     memset(budget, 0, sizeof *budget);
     CHECK_ALIVE(device);
-    return device->ops->memory_budget(device, budget, error);
+    pio_status status = device->ops->memory_budget(device, budget, error);
+    if (!status && !budget->n_heaps) { /* a driver with one kind of memory */
+        budget->n_heaps = 1;
+        budget->heaps[0] = (pio_heap){budget->free_bytes, true};
+    }
+    return status;
 }
 
 void *pio_device_extension(pio_device *device, const char *name) {

@@ -44,8 +44,34 @@ typedef enum pio_feature {
     PIO_VULKAN_SOFTWARE = 1 << 2, /* a processor, which tries the logic of kernels for matrices on plain numbers */
 } pio_feature;
 
+/* The name of a backend's feature, NULL for bits that have none. */
+const char *pio_feature_name(pio_backend backend, uint32_t bit);
+
+/* What a device is: the higher, the better a default it makes. */
+typedef enum pio_device_kind {
+    PIO_KIND_NONE,     /* computes nothing */
+    PIO_KIND_SOFTWARE, /* runs on the processor, slower than the CPU backend */
+    PIO_KIND_PROCESSOR,
+    PIO_KIND_OTHER, /* a device whose driver does not say */
+    PIO_KIND_VIRTUAL,
+    PIO_KIND_INTEGRATED,
+    PIO_KIND_DISCRETE,
+    PIO_KIND_COUNT
+} pio_device_kind;
+
+const char *pio_device_kind_name(pio_device_kind kind);
+
+/* Memory of one kind. */
+typedef struct pio_heap {
+    uint64_t bytes;
+    bool local; /* the device's own */
+} pio_heap;
+
+enum { PIO_MAX_HEAPS = 16 };
+
 typedef struct pio_device_caps {
     pio_backend backend;
+    pio_device_kind kind;
     char name[128];    /* as a person knows the device */
     char detail[256];  /* instruction sets, threads, driver: one line */
     uint32_t features; /* pio_feature bits */
@@ -56,10 +82,20 @@ typedef struct pio_device_caps {
     int subgroup_size; /* 1 on the CPU */
     uint64_t max_buffer_bytes;
     uint32_t buffer_alignment; /* addresses of buffers are multiples of it */
+    char driver[192];          /* its name and version; "": none of its own */
+    uint64_t card;             /* where the device sits, equal through all backends; 0: unknown */
+    pio_heap heaps[PIO_MAX_HEAPS];
+    int n_heaps;
 } pio_device_caps;
 
+/* What the drivers use of pio_buffer_usage as an index. */
+enum { PIO_BUFFER_USAGES = 4 };
+
 typedef struct pio_memory_budget {
-    uint64_t total_bytes, free_bytes; /* what a new buffer may still take */
+    uint64_t total_bytes, free_bytes; /* of the heap of PIO_BUFFER_DEVICE: what a new buffer may still take */
+    pio_heap heaps[PIO_MAX_HEAPS];    /* as in the caps, their bytes what is free */
+    int n_heaps;
+    uint8_t heap_of[PIO_BUFFER_USAGES]; /* where buffers of a usage are put */
 } pio_memory_budget;
 
 typedef struct pio_device pio_device;
@@ -186,6 +222,16 @@ typedef struct pio_device_messages {
     int n;           /* warnings and errors so far */
     char last[1024]; /* the newest */
 } pio_device_messages;
+
+/* The extension "compiled" of devices that compile kernels as they are loaded: what was compiled, to be kept in a file
+ * for the next start. */
+typedef struct pio_device_compiled {
+    char key[80]; /* of the device and its driver: what is kept serves no other; letters, digits and '-' */
+    /* Takes what was kept, before the first kernel is made. What the driver does not like, it passes over. */
+    void (*restore)(pio_device *, const void *bytes, size_t n_bytes);
+    /* Gives all that is compiled now, to be freed by the caller; 0 bytes where nothing is new since the last call. */
+    pio_status (*save)(pio_device *, void **bytes, size_t *n_bytes, pio_error *);
+} pio_device_compiled;
 
 /* ---- buffers ---- contents are undefined until written. Mapping a buffer again gives the same pointer. What the host
  * wrote is flushed before it is submitted, and what the device wrote is invalidated before the host reads it. */

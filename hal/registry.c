@@ -1,4 +1,4 @@
-/* The drivers, best first. A new backend is one line. */
+/* The drivers: of a card that several know, the first is taken. A new backend is one line. */
 #include "hal/hal.h"
 
 #include "base/compiler.h"
@@ -10,10 +10,10 @@ extern const pio_driver pio_vulkan_driver;
 #endif
 
 static const pio_driver *const drivers[] = {
-    &pio_cpu_driver,
 #if PIO_HAS_VULKAN
     &pio_vulkan_driver,
 #endif
+    &pio_cpu_driver,
     &pio_null_driver,
 };
 

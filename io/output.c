@@ -167,3 +167,25 @@ void pio_output_destroy(pio_output *output) {
     free(output->path);
     free(output);
 }
+
+/* mkdir -p, for the user alone. Another process may make the same directories at once. */
+pio_status pio_output_make_directories(const char *directory, pio_error *error) {
+    char *path = strdup(directory);
+    if (!path) return pio_fail_memory(error, directory, strlen(directory) + 1);
+    pio_status status = PIO_OK;
+    for (char *at = path; status == PIO_OK && *at;) {
+        at += strspn(at, "/");
+        at += strcspn(at, "/");
+        char kept = *at;
+        *at = 0;
+        struct stat info;
+        const int failure = mkdir(path, 0700) != 0 ? errno : 0; /* stat would say that there is none */
+        if (failure && !(stat(path, &info) == 0 && S_ISDIR(info.st_mode)))
+            status = pio_fail(error, PIO_IO,
+                              "cannot make the directory '%.400s' (%s): set XDG_CACHE_HOME to one that can be", path,
+                              strerror(failure));
+        *at = kept;
+    }
+    free(path);
+    return status;
+}

@@ -32,4 +32,7 @@ pio_status pio_output_commit(pio_output *output, pio_error *error);
 /* Accepts NULL. What was not committed leaves nothing behind. */
 void pio_output_destroy(pio_output *output);
 
+/* mkdir -p, for the user alone (mode 0700). */
+pio_status pio_output_make_directories(const char *directory, pio_error *error);
+
 #endif

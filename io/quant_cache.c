@@ -1,11 +1,11 @@
 #include "io/quant_cache.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
+
+#include "io/output.h"
 
 enum { N_METADATA = 4 };
 
@@ -98,32 +98,10 @@ pio_status pio_quant_cache_open(const pio_quant_cache_key *key, pio_safetensors 
     return PIO_OK;
 }
 
-/* mkdir -p, for the user alone. Another process may make the same directories at once. */
-static pio_status make_directories(const char *directory, pio_error *error) {
-    char *path = strdup(directory);
-    if (!path) return pio_fail_memory(error, directory, strlen(directory) + 1);
-    pio_status status = PIO_OK;
-    for (char *at = path; status == PIO_OK && *at;) {
-        at += strspn(at, "/");
-        at += strcspn(at, "/");
-        char kept = *at;
-        *at = 0;
-        struct stat info;
-        const int failure = mkdir(path, 0700) != 0 ? errno : 0; /* stat would say that there is none */
-        if (failure && !(stat(path, &info) == 0 && S_ISDIR(info.st_mode)))
-            status = pio_fail(error, PIO_IO,
-                              "cannot make the directory '%.400s' (%s): set XDG_CACHE_HOME to one that can be", path,
-                              strerror(failure));
-        *at = kept;
-    }
-    free(path);
-    return status;
-}
-
 pio_status pio_quant_cache_begin(const pio_quant_cache_key *key, const pio_safetensors_spec *tensors, size_t n_tensors,
                                  pio_safetensors_writer **out, pio_error *error) {
     *out = NULL;
-    pio_status status = make_directories(key->directory, error);
+    pio_status status = pio_output_make_directories(key->directory, error);
     if (status != PIO_OK) return status;
     char *path;
     if ((status = pio_quant_cache_path(key, &path, error)) != PIO_OK) return status;

@@ -437,7 +437,8 @@ static pio_status try_case(pio_case_builder *b, int n_workers, pio_encoding writ
     memset(scratch, CASE_POISON, PIO_WORKER_SCRATCH_BYTES);
     pio_error failed = {0};
     status = b->device ? case_device_run(b, &failed) : run_row(b, &workers, &failed);
-    if (status == PIO_OUT_OF_MEMORY) return pio_fail(error, status, "%s", failed.text); /* no fault of the row's */
+    if (status == PIO_OUT_OF_MEMORY || status == PIO_DEVICE_LOST) /* no fault of the row's */
+        return pio_fail(error, status, "%s", failed.text);
     if (status)
         wrong(result, "%.400s", failed.text);
     else

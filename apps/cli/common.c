@@ -167,6 +167,16 @@ static bool progress(void *user, const char *what, double fraction) {
     return !cli_interrupted();
 }
 
+/* What follows when the model is open on a device. */
+static pio_status start(const cli_options *options, bool config_only, pio_model *model, pio_error *error) {
+    pio_status status = pio_config_check_model(&options->config, pio_model_family_name(model->family), error);
+    if (status) return status;
+    pio_model_note_device(model);
+    if (config_only) return PIO_OK;
+    status = pio_model_check_computes(model, error);
+    return status ? status : pio_model_load(model, error);
+}
+
 pio_status cli_open_model(const cli_options *options, bool config_only, pio_model **model, pio_error *error) {
     char path[4096];
     *model = NULL;
@@ -177,14 +187,8 @@ pio_status cli_open_model(const cli_options *options, bool config_only, pio_mode
     engine.config_only = config_only;
     pio_status status = cli_find_model(options, path, sizeof path, error);
     if (!status) status = pio_model_open(path, &engine, model, error);
-    if (!status) status = pio_config_check_model(&options->config, pio_model_family_name((*model)->family), error);
-    if (!status) {
-        const pio_chosen_device *chosen = &(*model)->chosen;
-        fprintf(stderr, "device: %s:%d %s (%s), %s\n", pio_backend_name(chosen->caps.backend), chosen->index,
-                chosen->caps.name, chosen->caps.detail, chosen->reason);
-    }
-    if (!status && !config_only) status = pio_model_check_computes(*model, error);
-    if (!status && !config_only) status = pio_model_load(*model, error);
+    if (!status) status = start(options, config_only, *model, error);
+    while (status && *model && pio_model_move(model, error)) status = start(options, config_only, *model, error);
     if (status) {
         pio_model_close(*model);
         *model = NULL;

@@ -72,6 +72,37 @@ static void print_room(const pio_model *model) {
                model->options.memory_limit_bytes == model->memory_plan.available ? "allowed (memory_limit)" : "free");
 }
 
+/* Memory per heap, for devices that have several kinds: what is planned lies where the device's buffers do. */
+static json_t *heaps_of(const pio_model *model) {
+    const pio_device_caps *caps = &model->chosen.caps;
+    pio_memory_budget budget;
+    json_t *array = json_array();
+    if (!caps->n_heaps || pio_device_memory_budget(model->chosen.device, &budget, NULL)) return array;
+    for (int i = 0; i < budget.n_heaps; i++) {
+        const uint64_t planned = i == budget.heap_of[PIO_BUFFER_DEVICE] ? model->memory_plan.total : 0;
+        json_array_append_new(array, json_pack("{s:I, s:I, s:I, s:b}", "planned_bytes", (json_int_t)planned,
+                                               "free_bytes", (json_int_t)budget.heaps[i].bytes, "bytes",
+                                               (json_int_t)caps->heaps[i].bytes, "local", caps->heaps[i].local));
+    }
+    return array;
+}
+
+static uint64_t bytes_in(const json_t *object, const char *key) {
+    return (uint64_t)json_integer_value(json_object_get(object, key));
+}
+
+static void print_heaps(const pio_model *model) {
+    char planned[PIO_BYTES_TEXT], left[PIO_BYTES_TEXT], all[PIO_BYTES_TEXT];
+    json_t *heaps = heaps_of(model), *heap;
+    size_t i;
+    json_array_foreach(heaps, i, heap)
+        printf("%-10s %s planned, %s free of %s %s\n", i ? "" : "heaps",
+               pio_bytes_text(bytes_in(heap, "planned_bytes"), planned),
+               pio_bytes_text(bytes_in(heap, "free_bytes"), left), pio_bytes_text(bytes_in(heap, "bytes"), all),
+               json_is_true(json_object_get(heap, "local")) ? "of its own" : "of the host");
+    json_decref(heaps);
+}
+
 static json_t *as_json(const pio_model *model, const pio_config *config) {
     const pio_memory_plan *m = &model->memory_plan;
     const pio_chosen_device *chosen = &model->chosen;
@@ -85,6 +116,7 @@ static json_t *as_json(const pio_model *model, const pio_config *config) {
                              "staging_bytes", (json_int_t)m->staging, "steps", steps_of(model), "settings",
                              pio_config_show(config, model));
     json_t *room = room_of(model);
+    if (chosen->caps.n_heaps) json_object_set_new(json, "heaps", heaps_of(model));
     json_object_update(json, room);
     json_decref(room);
     return json;
@@ -126,6 +158,7 @@ static void print_text(const pio_model *model, const pio_config *config) {
     printf(": %.1f MB in all\n", (double)m->total / 1e6);
     if (m->staging) printf("staging    %.1f MB of the host's memory while loading\n", (double)m->staging / 1e6);
     print_room(model);
+    print_heaps(model);
     json_t *steps = steps_of(model), *step, *kernel;
     size_t i, j;
     json_array_foreach(steps, i, step) {

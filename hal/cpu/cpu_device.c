@@ -48,6 +48,7 @@ static void cpu_name(char *name, size_t bytes) {
 static void fill_caps(pio_device_caps *caps, int n_workers, uint32_t features) {
     memset(caps, 0, sizeof *caps);
     caps->backend = PIO_BACKEND_CPU;
+    caps->kind = PIO_KIND_PROCESSOR;
     caps->features = features;
     caps->computes = caps->host_visible = true;
     caps->n_workers = n_workers;

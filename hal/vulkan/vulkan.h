@@ -70,6 +70,7 @@
     X(GetBufferDeviceAddress)                                                                                          \
     X(GetBufferMemoryRequirements)                                                                                     \
     X(GetDeviceQueue)                                                                                                  \
+    X(GetPipelineCacheData)                                                                                            \
     X(GetQueryPoolResults)                                                                                             \
     X(InvalidateMappedMemoryRanges)                                                                                    \
     X(MapMemory)                                                                                                       \
@@ -111,6 +112,7 @@ typedef struct vulkan_physical {
     uint32_t shared_bytes;   /* of a workgroup, at most */
     uint64_t coherent_bytes; /* nonCoherentAtomSize */
     uint32_t max_groups[3];
+    char driver_key[80]; /* of the device and its driver: compiled kernels serve no other */
     VkPhysicalDeviceMemoryProperties memory;
 } vulkan_physical;
 
@@ -133,9 +135,14 @@ typedef struct vulkan_device {
     vulkan_functions vk;
     VkPipelineLayout layout;
     VkPipelineCache cache;
+    pio_device_compiled compiled;  /* the cache, for a file */
+    size_t compiled_bytes;         /* of it when it was last restored or saved */
+    bool has_new;                  /* pipelines were made since */
+    struct vulkan_kernel **wanted; /* recorded, and without a pipeline */
+    int32_t n_wanted, wanted_capacity;
     vulkan_block **blocks; /* by address */
     int32_t n_blocks, blocks_capacity;
-    uint64_t used_bytes;
+    uint64_t used_bytes[VK_MAX_MEMORY_HEAPS];
 } vulkan_device;
 
 /* The sentence for a failed call; a device that was lost stays lost. */
@@ -192,7 +199,9 @@ typedef struct vulkan_kernel {
     uint32_t constants[VULKAN_CONSTANTS];
     uint32_t n_constants;
     uint32_t subgroup_size; /* 0: the usual one */
-    VkPipeline pipeline;    /* made when a list that uses it ends */
+    VkPipeline pipeline;    /* made when a list ends, for all lists that are being recorded */
+    bool wanted;            /* it stands in the device's list */
+    VkResult result;        /* of making the pipeline */
 } vulkan_kernel;
 
 typedef struct vulkan_module {
@@ -204,8 +213,15 @@ pio_status vulkan_module_create(pio_device *, const pio_module_desc *, pio_modul
 void vulkan_module_destroy(pio_module *);
 pio_kernel *vulkan_module_kernel(pio_module *, int index);
 
-/* Makes the pipelines that are missing, several at a time. */
-pio_status vulkan_make_pipelines(vulkan_device *device, vulkan_kernel *const *kernels, int32_t n, pio_error *error);
+/* What the cache of pipelines holds. */
+void vulkan_restore_compiled(pio_device *, const void *bytes, size_t n_bytes);
+pio_status vulkan_save_compiled(pio_device *, void **bytes, size_t *n_bytes, pio_error *);
+
+/* Notes a kernel that has no pipeline and was not tried; false: no memory. */
+bool vulkan_want(vulkan_kernel *kernel);
+
+/* Makes the pipelines that are wanted, several at a time. */
+void vulkan_make_pipelines(vulkan_device *device);
 
 /* ---- vulkan_list.c ---- */
 
@@ -225,6 +241,7 @@ typedef struct vulkan_list {
     pio_list base;
     vulkan_command *commands; /* until the list ends */
     int32_t n_commands, commands_capacity;
+    int scope; /* of its commands */
     VkCommandPool pool;
     VkCommandBuffer buffer;
 } vulkan_list;
@@ -238,8 +255,11 @@ pio_status vulkan_list_dispatch(pio_list *, pio_kernel *, const uint32_t groups[
 pio_status vulkan_list_barrier(pio_list *, pio_error *);
 pio_status vulkan_list_end(pio_list *, pio_error *);
 
-/* Everything before it, host writes included, is seen by everything behind it, host reads included. */
-void vulkan_cmd_barrier(const vulkan_device *device, VkCommandBuffer buffer);
+/* Commands between which a barrier orders. */
+typedef enum vulkan_scope { VULKAN_KERNELS = 1, VULKAN_TRANSFERS = 2, VULKAN_HOST = 4 } vulkan_scope;
+
+/* What `before` wrote is seen by `behind`, which may write there too; bits of vulkan_scope. */
+void vulkan_cmd_barrier(const vulkan_device *device, VkCommandBuffer buffer, int before, int behind);
 
 /* ---- vulkan_queue.c ---- */
 
@@ -253,6 +273,9 @@ typedef struct vulkan_slot {
     uint64_t head_end; /* where its writes end in the staging ring */
 } vulkan_slot;
 
+/* Ordered writes that have no barrier between them yet. */
+enum { VULKAN_LOOSE_WRITES = 16 };
+
 typedef struct vulkan_queue {
     pio_queue base;
     VkQueue handle;
@@ -261,6 +284,11 @@ typedef struct vulkan_queue {
     VkSemaphore semaphore;  /* its value: the number of the last submission that is done */
     vulkan_slot slots[VULKAN_SLOTS];
     bool open; /* the next submission's slot is being recorded */
+    struct {
+        pio_addr to;
+        uint64_t bytes;
+    } loose[VULKAN_LOOSE_WRITES];
+    int n_loose;
     pio_buffer *staging;
     char *staging_host;
     uint64_t head, tail;      /* bytes of the ring ever used, and ever given back */

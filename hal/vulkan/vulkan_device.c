@@ -50,20 +50,21 @@ static pio_status get_status(pio_device *base, pio_error *error) {
 }
 
 static void *extension(pio_device *base, const char *name) {
-    (void)base;
-    return strcmp(name, "messages") ? NULL : (void *)(uintptr_t)vulkan_get_messages();
+    if (!strcmp(name, "messages")) return (void *)(uintptr_t)vulkan_get_messages();
+    return strcmp(name, "compiled") ? NULL : &((vulkan_device *)base)->compiled;
 }
 
 static void destroy(pio_device *base) {
     vulkan_device *device = (vulkan_device *)base;
     if (device->handle) {
-        device->vk.DeviceWaitIdle(device->handle);
+        if (device->vk.DeviceWaitIdle) device->vk.DeviceWaitIdle(device->handle);
         vulkan_free_blocks(device);
         if (device->cache) device->vk.DestroyPipelineCache(device->handle, device->cache, NULL);
         if (device->layout) device->vk.DestroyPipelineLayout(device->handle, device->layout, NULL);
-        device->vk.DestroyDevice(device->handle, NULL);
+        if (device->vk.DestroyDevice) device->vk.DestroyDevice(device->handle, NULL);
     }
     free(device->blocks);
+    free(device->wanted);
     free(device);
 }
 
@@ -127,15 +128,27 @@ static pio_status describe(int index, pio_device_caps *caps, char *why_not, size
     return PIO_OK;
 }
 
+/* The name of a function that the driver lacks, or NULL. */
+static const char *load_functions(vulkan_device *device, VkDevice handle) {
+    const char *missing = NULL;
+#define LOAD(name)                                                                                                     \
+    device->vk.name = (PFN_vk##name)device->instance->GetDeviceProcAddr(handle, "vk" #name);                           \
+    if (!device->vk.name) missing = "vk" #name;
+    VULKAN_DEVICE_FUNCTIONS(LOAD)
+#undef LOAD
+    return missing;
+}
+
 /* The logical device and the objects that all its kernels share. */
 static pio_status open_device(vulkan_device *device, pio_error *error) {
     VkDevice handle;
     VkResult result = vulkan_create_logical(device->instance, &device->physical, &handle);
     if (result) return vulkan_fail(device, result, "opening the device", error);
-#define LOAD(name) device->vk.name = (PFN_vk##name)device->instance->GetDeviceProcAddr(handle, "vk" #name);
-    VULKAN_DEVICE_FUNCTIONS(LOAD)
-#undef LOAD
+    const char *missing = load_functions(device, handle);
     device->handle = handle;
+    if (missing)
+        return pio_fail(error, PIO_UNSUPPORTED, "the driver of %s has no %s: install a newer driver",
+                        device->physical.caps.name, missing);
     const VkPushConstantRange range = {VK_SHADER_STAGE_COMPUTE_BIT, 0, PIO_ARGS_MAX_BYTES};
     const VkPipelineLayoutCreateInfo layout = {.sType = VK_STRUCTURE_TYPE_PIPELINE_LAYOUT_CREATE_INFO,
                                                .pushConstantRangeCount = 1,
@@ -156,6 +169,8 @@ static pio_status create(int index, const pio_driver_options *options, pio_devic
         status = pio_fail(error, PIO_UNSUPPORTED, "%s cannot be used: %s", device->physical.caps.name,
                           device->physical.why_not);
     device->physical.caps.features &= ~options->features_off;
+    device->compiled = (pio_device_compiled){.restore = vulkan_restore_compiled, .save = vulkan_save_compiled};
+    memcpy(device->compiled.key, device->physical.driver_key, sizeof device->compiled.key);
     if (!status) status = open_device(device, error);
     if (status) {
         destroy(&device->base);

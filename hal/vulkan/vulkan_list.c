@@ -1,5 +1,6 @@
 /* Command lists: an array of commands until the list ends; then the pipelines that are missing are made, and one
  * command buffer is recorded, which is submitted as often as one likes. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -66,6 +67,7 @@ pio_status vulkan_list_dispatch(pio_list *list, pio_kernel *kernel, const uint32
         if (groups[i] > physical->max_groups[i])
             return pio_fail(error, PIO_LIMIT, "the kernel %s wants %u groups and %s has at most %u: use smaller chunks",
                             command.kernel->name, groups[i], physical->caps.name, physical->max_groups[i]);
+    if (!vulkan_want(command.kernel)) return pio_fail_memory(error, "a command list", sizeof command.kernel);
     memcpy(command.groups, groups, sizeof command.groups);
     memcpy(command.args, args, args_bytes);
     return add(list, &command, error);
@@ -75,28 +77,34 @@ pio_status vulkan_list_barrier(pio_list *list, pio_error *error) {
     return add(list, &(vulkan_command){.kind = VULKAN_BARRIER}, error);
 }
 
-void vulkan_cmd_barrier(const vulkan_device *device, VkCommandBuffer buffer) {
-    const VkPipelineStageFlags stages =
-        VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT | VK_PIPELINE_STAGE_TRANSFER_BIT | VK_PIPELINE_STAGE_HOST_BIT;
-    const VkAccessFlags reads = VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_TRANSFER_READ_BIT | VK_ACCESS_HOST_READ_BIT,
-                        writes = VK_ACCESS_SHADER_WRITE_BIT | VK_ACCESS_TRANSFER_WRITE_BIT | VK_ACCESS_HOST_WRITE_BIT;
-    const VkMemoryBarrier barrier = {
-        .sType = VK_STRUCTURE_TYPE_MEMORY_BARRIER, .srcAccessMask = writes, .dstAccessMask = reads | writes};
-    device->vk.CmdPipelineBarrier(buffer, stages, stages, 0, 1, &barrier, 0, NULL, 0, NULL);
+void vulkan_cmd_barrier(const vulkan_device *device, VkCommandBuffer buffer, int before, int behind) {
+    static const struct {
+        vulkan_scope scope;
+        VkPipelineStageFlags stage;
+        VkAccessFlags writes, reads;
+    } rows[] = {
+        {VULKAN_KERNELS, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, VK_ACCESS_SHADER_WRITE_BIT, VK_ACCESS_SHADER_READ_BIT},
+        {VULKAN_TRANSFERS, VK_PIPELINE_STAGE_TRANSFER_BIT, VK_ACCESS_TRANSFER_WRITE_BIT, VK_ACCESS_TRANSFER_READ_BIT},
+        {VULKAN_HOST, VK_PIPELINE_STAGE_HOST_BIT, VK_ACCESS_HOST_WRITE_BIT, VK_ACCESS_HOST_READ_BIT},
+    };
+    VkPipelineStageFlags from = 0, to = 0;
+    VkMemoryBarrier barrier = {.sType = VK_STRUCTURE_TYPE_MEMORY_BARRIER};
+    for (size_t i = 0; i < PIO_COUNT(rows); i++) {
+        if (before & rows[i].scope) {
+            from |= rows[i].stage;
+            barrier.srcAccessMask |= rows[i].writes;
+        }
+        if (behind & rows[i].scope) {
+            to |= rows[i].stage;
+            barrier.dstAccessMask |= rows[i].reads | rows[i].writes;
+        }
+    }
+    device->vk.CmdPipelineBarrier(buffer, from, to, 0, 1, &barrier, 0, NULL, 0, NULL);
 }
 
-/* Between the commands of a list the host has no part. */
-static void cmd_barrier_inside(const vulkan_device *device, VkCommandBuffer buffer) {
-    const VkPipelineStageFlags stages = VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT | VK_PIPELINE_STAGE_TRANSFER_BIT;
-    const VkAccessFlags reads = VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_TRANSFER_READ_BIT,
-                        writes = VK_ACCESS_SHADER_WRITE_BIT | VK_ACCESS_TRANSFER_WRITE_BIT;
-    const VkMemoryBarrier barrier = {
-        .sType = VK_STRUCTURE_TYPE_MEMORY_BARRIER, .srcAccessMask = writes, .dstAccessMask = reads | writes};
-    device->vk.CmdPipelineBarrier(buffer, stages, stages, 0, 1, &barrier, 0, NULL, 0, NULL);
-}
-
-static void record_command(const vulkan_device *device, VkCommandBuffer buffer, const vulkan_command *c,
-                           VkPipeline *bound) {
+static void record_command(const vulkan_list *list, const vulkan_command *c, VkPipeline *bound) {
+    const vulkan_device *device = (vulkan_device *)list->base.device;
+    const VkCommandBuffer buffer = list->buffer;
     const vulkan_functions *vk = &device->vk;
     const VkBufferCopy region = {c->from, c->to, c->bytes};
     switch (c->kind) {
@@ -114,29 +122,38 @@ static void record_command(const vulkan_device *device, VkCommandBuffer buffer, 
         vk->CmdFillBuffer(buffer, c->to_block->buffer, c->to, c->bytes, c->value);
         return;
     case VULKAN_BARRIER:
-        cmd_barrier_inside(device, buffer);
+        if (list->scope) vulkan_cmd_barrier(device, buffer, list->scope, list->scope);
         return;
     }
 }
 
-/* The kernels of the list that have no pipeline yet, each once. */
+/* Makes the pipelines that are wanted. Those of other lists may fail: their lists will say so. */
 static pio_status make_missing(const vulkan_list *list, pio_error *error) {
-    vulkan_kernel **missing = calloc((size_t)PIO_MAX(1, list->n_commands), sizeof *missing);
-    int32_t n = 0;
-    if (!missing) return pio_fail_memory(error, "a command list", sizeof *missing * (size_t)list->n_commands);
+    vulkan_device *device = (vulkan_device *)list->base.device;
+    char what[192];
+    for (int32_t i = 0; i < list->n_commands; i++)
+        if (list->commands[i].kernel && !vulkan_want(list->commands[i].kernel))
+            return pio_fail_memory(error, "a command list", sizeof *device->wanted * (size_t)device->n_wanted);
+    vulkan_make_pipelines(device);
     for (int32_t i = 0; i < list->n_commands; i++) {
-        vulkan_kernel *kernel = list->commands[i].kernel;
-        bool known = !kernel || kernel->pipeline;
-        for (int32_t j = 0; j < n && !known; j++) known = missing[j] == kernel;
-        if (!known) missing[n++] = kernel;
+        const vulkan_kernel *kernel = list->commands[i].kernel;
+        if (!kernel || kernel->pipeline) continue;
+        snprintf(what, sizeof what, "compiling the kernel %s", kernel->name);
+        return vulkan_fail(device, kernel->result, what, error);
     }
-    pio_status status = n ? vulkan_make_pipelines((vulkan_device *)list->base.device, missing, n, error) : PIO_OK;
-    free(missing);
-    return status;
+    return PIO_OK;
 }
 
+static int scope_of(const vulkan_command *c) {
+    return c->kind == VULKAN_DISPATCH ? VULKAN_KERNELS : c->kind == VULKAN_BARRIER ? 0 : VULKAN_TRANSFERS;
+}
+
+/* A list orders itself before what follows it, in its submission or a later one; barriers within it order its own kinds
+ * of commands. */
 static VkResult record(vulkan_list *list) {
     const vulkan_device *device = (vulkan_device *)list->base.device;
+    if (list->pool) device->vk.DestroyCommandPool(device->handle, list->pool, NULL); /* of an end that failed */
+    list->pool = VK_NULL_HANDLE;
     const VkCommandPoolCreateInfo pool = {.sType = VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO,
                                           .queueFamilyIndex = device->physical.family};
     VkResult result = device->vk.CreateCommandPool(device->handle, &pool, NULL, &list->pool);
@@ -152,9 +169,10 @@ static VkResult record(vulkan_list *list) {
     if (!result) result = device->vk.BeginCommandBuffer(list->buffer, &begin);
     if (result) return result;
     VkPipeline bound = VK_NULL_HANDLE;
-    vulkan_cmd_barrier(device, list->buffer);
-    for (int32_t i = 0; i < list->n_commands; i++) record_command(device, list->buffer, &list->commands[i], &bound);
-    vulkan_cmd_barrier(device, list->buffer);
+    list->scope = 0;
+    for (int32_t i = 0; i < list->n_commands; i++) list->scope |= scope_of(&list->commands[i]);
+    for (int32_t i = 0; i < list->n_commands; i++) record_command(list, &list->commands[i], &bound);
+    if (list->scope) vulkan_cmd_barrier(device, list->buffer, list->scope, VULKAN_KERNELS | VULKAN_TRANSFERS);
     return device->vk.EndCommandBuffer(list->buffer);
 }
 

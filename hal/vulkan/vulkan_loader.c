@@ -1,4 +1,6 @@
-/* libvulkan.so.1 and an instance of it. */
+/* libvulkan.so.1 and an instance of it, which is never destroyed: drivers start threads and register handlers that do
+ * not all survive being unloaded, a program opens and closes many models, and the system frees it all at exit. A child
+ * after fork() has no driver that works: devices are opened behind a fork, not before it. */
 #include <dlfcn.h>
 #include <pthread.h>
 #include <stdio.h>

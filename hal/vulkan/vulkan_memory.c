@@ -41,30 +41,40 @@ static uint32_t choose_type(const vulkan_device *device, uint32_t usage, uint32_
     return best;
 }
 
-static void get_budget(const vulkan_device *device, uint32_t heap, pio_memory_budget *budget) {
-    VkPhysicalDeviceMemoryBudgetPropertiesEXT now = {
-        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_BUDGET_PROPERTIES_EXT};
-    VkPhysicalDeviceMemoryProperties2 memory = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_PROPERTIES_2,
-                                                .pNext = device->physical.has_memory_budget ? &now : NULL};
-    budget->total_bytes = device->physical.memory.memoryHeaps[heap].size;
-    uint64_t limit = budget->total_bytes, used = device->used_bytes;
-    if (device->physical.has_memory_budget) {
-        device->instance->GetPhysicalDeviceMemoryProperties2(device->physical.handle, &memory);
-        limit = PIO_MIN(limit, now.heapBudget[heap]);
-        used = now.heapUsage[heap];
-    }
-    budget->free_bytes = limit > used ? limit - used : 0;
+static uint32_t heap_of(const vulkan_device *device, uint32_t type) {
+    return type == UINT32_MAX ? 0 : device->physical.memory.memoryTypes[type].heapIndex;
 }
 
-/* Of the heap that buffers of this usage come from. */
-static void get_budget_for(const vulkan_device *device, uint32_t usage, pio_memory_budget *budget) {
-    const uint32_t type = choose_type(device, usage, UINT32_MAX);
-    get_budget(device, type == UINT32_MAX ? 0 : device->physical.memory.memoryTypes[type].heapIndex, budget);
+/* What is free of every heap; without the extension, what this device has not taken itself. */
+static void fill_heaps(const vulkan_device *device, pio_memory_budget *budget) {
+    const VkPhysicalDeviceMemoryProperties *memory = &device->physical.memory;
+    VkPhysicalDeviceMemoryBudgetPropertiesEXT now = {
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_BUDGET_PROPERTIES_EXT};
+    VkPhysicalDeviceMemoryProperties2 asked = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_PROPERTIES_2,
+                                               .pNext = &now};
+    if (device->physical.has_memory_budget)
+        device->instance->GetPhysicalDeviceMemoryProperties2(device->physical.handle, &asked);
+    budget->n_heaps = (int)memory->memoryHeapCount;
+    for (int i = 0; i < budget->n_heaps; i++) {
+        uint64_t limit = memory->memoryHeaps[i].size, used = device->used_bytes[i];
+        if (device->physical.has_memory_budget) {
+            limit = PIO_MIN(limit, now.heapBudget[i]);
+            used = now.heapUsage[i];
+        }
+        budget->heaps[i] = (pio_heap){limit > used ? limit - used : 0,
+                                      (memory->memoryHeaps[i].flags & VK_MEMORY_HEAP_DEVICE_LOCAL_BIT) != 0};
+    }
 }
 
 pio_status vulkan_memory_budget(pio_device *base, pio_memory_budget *budget, pio_error *error) {
     (void)error;
-    get_budget_for((vulkan_device *)base, PIO_BUFFER_DEVICE, budget);
+    const vulkan_device *device = (vulkan_device *)base;
+    fill_heaps(device, budget);
+    for (uint32_t usage = 0; usage < PIO_BUFFER_USAGES; usage++)
+        budget->heap_of[usage] = (uint8_t)heap_of(device, choose_type(device, usage, UINT32_MAX));
+    const uint8_t heap = budget->heap_of[PIO_BUFFER_DEVICE];
+    budget->total_bytes = device->physical.memory.memoryHeaps[heap].size;
+    budget->free_bytes = budget->heaps[heap].bytes;
     return PIO_OK;
 }
 
@@ -74,7 +84,7 @@ static void free_block(vulkan_device *device, vulkan_block *block) {
     if (block->buffer) device->vk.DestroyBuffer(device->handle, block->buffer, NULL);
     if (block->memory) {
         device->vk.FreeMemory(device->handle, block->memory, NULL);
-        device->used_bytes -= block->bytes;
+        device->used_bytes[heap_of(device, block->type)] -= block->bytes;
     }
     free(block->ranges);
     free(block);
@@ -127,7 +137,7 @@ static VkResult bind_block(vulkan_device *device, vulkan_block *block, uint32_t 
                                              .memoryTypeIndex = block->type};
     result = device->vk.AllocateMemory(device->handle, &allocation, NULL, &block->memory);
     if (result) return result;
-    device->used_bytes += block->bytes;
+    device->used_bytes[heap_of(device, block->type)] += block->bytes;
     result = device->vk.BindBufferMemory(device->handle, block->buffer, block->memory, 0);
     if (result) return result;
     if (device->physical.memory.memoryTypes[block->type].propertyFlags & VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT)
@@ -147,7 +157,10 @@ static VkResult add_block(vulkan_device *device, uint64_t bytes, uint32_t usage,
         free(*out);
         return VK_ERROR_OUT_OF_HOST_MEMORY;
     }
-    (*out)->bytes = bytes > BLOCK_BYTES / 2 ? PIO_ROUND_UP(bytes, (uint64_t)VULKAN_ALIGNMENT) : BLOCK_BYTES;
+    const uint64_t heap = device->physical.memory.memoryHeaps[heap_of(device, choose_type(device, usage, UINT32_MAX))]
+                              .size,
+                   shared = PIO_MIN(BLOCK_BYTES, heap / 16 / VULKAN_ALIGNMENT * VULKAN_ALIGNMENT);
+    (*out)->bytes = bytes > shared / 2 ? PIO_ROUND_UP(bytes, (uint64_t)VULKAN_ALIGNMENT) : shared;
     VkResult result = bind_block(device, *out, usage);
     if (result) {
         free_block(device, *out);
@@ -174,7 +187,9 @@ static int32_t take_range(vulkan_block *block, uint64_t bytes) {
 
 /* ---- buffers ---- */
 
-static VkResult find_range(vulkan_device *device, uint64_t bytes, uint32_t usage, vulkan_buffer *buffer) {
+/* `free_bytes`: of the heap, besides what blocks have left. */
+static VkResult find_range(vulkan_device *device, uint64_t bytes, uint32_t usage, uint64_t free_bytes,
+                           vulkan_buffer *buffer) {
     const uint32_t type = choose_type(device, usage, UINT32_MAX);
     vulkan_block *block;
     for (int32_t i = 0; i < device->n_blocks; i++) {
@@ -185,6 +200,7 @@ static VkResult find_range(vulkan_device *device, uint64_t bytes, uint32_t usage
         buffer->offset = block->ranges[at].offset;
         return VK_SUCCESS;
     }
+    if (bytes > free_bytes) return VK_ERROR_OUT_OF_DEVICE_MEMORY;
     VkResult result = add_block(device, bytes, usage, &block);
     if (result) return result;
     if (take_range(block, bytes) < 0) return VK_ERROR_OUT_OF_HOST_MEMORY;
@@ -198,15 +214,15 @@ pio_status vulkan_buffer_create(pio_device *base, uint64_t bytes, uint32_t usage
     vulkan_buffer *buffer = calloc(1, sizeof *buffer);
     pio_memory_budget budget;
     if (!buffer) return pio_fail_memory(error, name, sizeof *buffer);
-    get_budget_for(device, usage, &budget);
-    VkResult result =
-        bytes > budget.free_bytes ? VK_ERROR_OUT_OF_DEVICE_MEMORY : find_range(device, bytes, usage, buffer);
+    vulkan_memory_budget(base, &budget, NULL);
+    const uint64_t free_bytes = budget.heaps[budget.heap_of[usage]].bytes;
+    VkResult result = find_range(device, bytes, usage, free_bytes, buffer);
     if (result) {
         free(buffer);
         if (result != VK_ERROR_OUT_OF_DEVICE_MEMORY && result != VK_ERROR_OUT_OF_HOST_MEMORY)
             return vulkan_fail(device, result, "making a buffer", error);
         return pio_fail(error, PIO_OUT_OF_MEMORY, "'%s' needs %.1f MB and %.1f MB are free on %s", name,
-                        (double)bytes / 1e6, (double)budget.free_bytes / 1e6, device->physical.caps.name);
+                        (double)bytes / 1e6, (double)free_bytes / 1e6, device->physical.caps.name);
     }
     buffer->base = (pio_buffer){.device = base, .address = buffer->block->address + buffer->offset, .bytes = bytes};
     *out = &buffer->base;

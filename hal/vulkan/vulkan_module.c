@@ -1,9 +1,11 @@
-/* Kernels: shaders, whose pipelines are made when a list that uses them ends, several at a time. */
+/* Kernels: shaders, whose pipelines are made when a list ends: those of all lists that are being recorded, several at a
+ * time. */
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "base/threads.h"
 #include "hal/vulkan/vulkan.h"
 
@@ -33,11 +35,21 @@ pio_status vulkan_module_create(pio_device *device, const pio_module_desc *desc,
     return PIO_OK;
 }
 
+static void forget(vulkan_device *device, vulkan_kernel *kernel) {
+    for (int32_t i = 0; i < device->n_wanted && kernel->wanted; i++)
+        if (device->wanted[i] == kernel) {
+            device->wanted[i] = device->wanted[--device->n_wanted];
+            kernel->wanted = false;
+        }
+}
+
 void vulkan_module_destroy(pio_module *base) {
     vulkan_device *device = (vulkan_device *)base->device;
     vulkan_module *module = (vulkan_module *)base;
-    for (int i = 0; i < base->n_kernels; i++)
+    for (int i = 0; i < base->n_kernels; i++) {
+        forget(device, &module->kernels[i]);
         if (module->kernels[i].pipeline) device->vk.DestroyPipeline(device->handle, module->kernels[i].pipeline, NULL);
+    }
     free(module);
 }
 
@@ -67,43 +79,80 @@ static VkResult make_pipeline(const vulkan_device *device, vulkan_kernel *kernel
     if (result) return result;
     result = device->vk.CreateComputePipelines(device->handle, device->cache, 1, &info, NULL, &kernel->pipeline);
     device->vk.DestroyShaderModule(device->handle, info.stage.module, NULL);
+    if (result) kernel->pipeline = VK_NULL_HANDLE;
     return result;
 }
 
-/* What the threads share: each takes the next kernel until all are made or one has failed. */
+bool vulkan_want(vulkan_kernel *kernel) {
+    vulkan_device *device = (vulkan_device *)kernel->base.device;
+    if (kernel->pipeline || kernel->wanted || kernel->result) return true;
+    vulkan_kernel **added = PIO_PUSH(device, wanted);
+    if (!added) return false;
+    *added = kernel;
+    kernel->wanted = true;
+    return true;
+}
+
+/* What the threads share: each takes the next kernel until all are made. */
 typedef struct work {
     vulkan_device *device;
-    vulkan_kernel *const *kernels;
-    int32_t n;
     atomic_int next;
-    atomic_int result; /* of the first that failed */
-    vulkan_kernel *_Atomic failed;
 } work;
 
 static void *make_some(void *context) {
     work *w = context;
     int i;
-    while (!atomic_load(&w->result) && (i = atomic_fetch_add(&w->next, 1)) < w->n) {
-        VkResult result = make_pipeline(w->device, w->kernels[i]);
-        int none = VK_SUCCESS;
-        if (result && atomic_compare_exchange_strong(&w->result, &none, (int)result))
-            atomic_store(&w->failed, w->kernels[i]);
+    while ((i = atomic_fetch_add(&w->next, 1)) < w->device->n_wanted) {
+        vulkan_kernel *kernel = w->device->wanted[i];
+        kernel->result = make_pipeline(w->device, kernel);
+        kernel->wanted = false;
     }
     return NULL;
 }
 
-pio_status vulkan_make_pipelines(vulkan_device *device, vulkan_kernel *const *kernels, int32_t n, pio_error *error) {
+void vulkan_make_pipelines(vulkan_device *device) {
     enum { MAX_THREADS = 8 };
     pthread_t threads[MAX_THREADS];
-    work w = {.device = device, .kernels = kernels, .n = n};
+    work w = {.device = device};
     int n_threads = 0;
-    while (n_threads < PIO_MIN(PIO_MIN(MAX_THREADS, pio_threads_default()), n) - 1 &&
+    while (n_threads < PIO_MIN(PIO_MIN(MAX_THREADS, pio_threads_default()), device->n_wanted) - 1 &&
            !pthread_create(&threads[n_threads], NULL, make_some, &w))
         n_threads++;
     make_some(&w);
     for (int i = 0; i < n_threads; i++) pthread_join(threads[i], NULL);
-    if (!w.result) return PIO_OK;
-    char what[192];
-    snprintf(what, sizeof what, "compiling the kernel %s", w.failed->name);
-    return vulkan_fail(device, (VkResult)w.result, what, error);
+    device->has_new |= device->n_wanted > 0;
+    device->n_wanted = 0;
+}
+
+/* ---- the cache of pipelines ---- a driver's cache knows its own bytes and passes over others */
+
+void vulkan_restore_compiled(pio_device *base, const void *bytes, size_t n_bytes) {
+    vulkan_device *device = (vulkan_device *)base;
+    const VkPipelineCacheCreateInfo info = {
+        .sType = VK_STRUCTURE_TYPE_PIPELINE_CACHE_CREATE_INFO, .initialDataSize = n_bytes, .pInitialData = bytes};
+    VkPipelineCache restored;
+    if (device->vk.CreatePipelineCache(device->handle, &info, NULL, &restored)) return;
+    device->vk.DestroyPipelineCache(device->handle, device->cache, NULL);
+    device->cache = restored;
+    device->compiled_bytes = n_bytes;
+}
+
+pio_status vulkan_save_compiled(pio_device *base, void **bytes, size_t *n_bytes, pio_error *error) {
+    vulkan_device *device = (vulkan_device *)base;
+    size_t n = 0;
+    *bytes = NULL;
+    *n_bytes = 0;
+    if (atomic_load(&base->lost) || !device->has_new) return PIO_OK;
+    device->has_new = false;
+    VkResult result = device->vk.GetPipelineCacheData(device->handle, device->cache, &n, NULL);
+    if (!result && n == device->compiled_bytes) return PIO_OK; /* a cache only grows: all of it was restored */
+    if (!result && !(*bytes = malloc(n))) return pio_fail_memory(error, "the compiled kernels", n);
+    if (!result) result = device->vk.GetPipelineCacheData(device->handle, device->cache, &n, *bytes);
+    if (!result) {
+        *n_bytes = device->compiled_bytes = n;
+        return PIO_OK;
+    }
+    free(*bytes);
+    *bytes = NULL;
+    return vulkan_fail(device, result, "reading the compiled kernels", error);
 }

@@ -150,14 +150,29 @@ static void fill_features(const vulkan_instance *instance, features *f, vulkan_p
         out->caps.features &= ~(uint32_t)PIO_VULKAN_MATRIX;
 }
 
+/* The package that has what is missing, by the vendor of the device. */
+static const char *cure_of(const properties *p) {
+    static const struct {
+        uint32_t vendor;
+        const char *text;
+    } cures[] = {
+        {0x10de, "install NVIDIA's driver 525 or newer (nvidia-driver)"},
+        {0x1002, "install Mesa 22.3 or newer (mesa-vulkan-drivers)"},
+        {0x8086, "install Mesa 22.3 or newer (mesa-vulkan-drivers)"},
+        {0x10005, "install Mesa 22.3 or newer (mesa-vulkan-drivers)"}, /* Mesa's own devices */
+    };
+    for (size_t i = 0; i < PIO_COUNT(cures); i++)
+        if (cures[i].vendor == p->base.properties.vendorID) return cures[i].text;
+    return "install the newest driver of its vendor";
+}
+
 static void say_why_not(const vulkan_instance *instance, const properties *p, vulkan_physical *out) {
     const uint32_t version = p->base.properties.apiVersion;
     const VkSubgroupFeatureFlags wanted = VK_SUBGROUP_FEATURE_BASIC_BIT | VK_SUBGROUP_FEATURE_ARITHMETIC_BIT;
     features f;
     if (version < VK_API_VERSION_1_2) {
-        snprintf(out->why_not, sizeof out->why_not,
-                 "its driver has Vulkan %u.%u and 1.2 is needed: install a newer driver", VK_API_VERSION_MAJOR(version),
-                 VK_API_VERSION_MINOR(version));
+        snprintf(out->why_not, sizeof out->why_not, "its driver has Vulkan %u.%u and 1.2 is needed: %s",
+                 VK_API_VERSION_MAJOR(version), VK_API_VERSION_MINOR(version), cure_of(p));
         return;
     }
     chain(out, &f);
@@ -165,13 +180,15 @@ static void say_why_not(const vulkan_instance *instance, const properties *p, vu
     fill_features(instance, &f, out);
     for (size_t i = 0; i < PIO_COUNT(required); i++) {
         if (*feature_at(&f, required[i].at)) continue;
-        snprintf(out->why_not, sizeof out->why_not, "it lacks %s, which every kernel needs: a newer driver may have it",
-                 required[i].name);
+        snprintf(out->why_not, sizeof out->why_not, "it lacks %s, which every kernel needs: %s, or choose another",
+                 required[i].name, cure_of(p));
         return;
     }
     if (!(p->v11.subgroupSupportedStages & VK_SHADER_STAGE_COMPUTE_BIT) ||
         (p->v11.subgroupSupportedOperations & wanted) != wanted || p->v11.subgroupSize < 4)
-        snprintf(out->why_not, sizeof out->why_not, "it lacks sums over subgroups of 4 threads or more");
+        snprintf(out->why_not, sizeof out->why_not,
+                 "it lacks sums over subgroups of 4 threads or more, which every kernel needs: %s, or choose another",
+                 cure_of(p));
 }
 
 /* Multiprocessors, where a vendor's extension tells; else a guess, which sizes probes and splits only. */
@@ -194,22 +211,55 @@ static int count_processors(const vulkan_instance *instance, const properties *p
     return PIO_MAX(1, (int)(amd.shaderEngineCount * amd.shaderArraysPerEngineCount * amd.computeUnitsPerShaderArray));
 }
 
+/* Where the card sits, so that it is known again through another driver; 0 where the driver does not say. */
+static uint64_t find_card(const vulkan_instance *instance, VkPhysicalDevice device) {
+    VkPhysicalDevicePCIBusInfoPropertiesEXT pci = {.sType =
+                                                       VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PCI_BUS_INFO_PROPERTIES_EXT};
+    VkPhysicalDeviceProperties2 asked = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2, .pNext = &pci};
+    if (!has_extension(instance, device, VK_EXT_PCI_BUS_INFO_EXTENSION_NAME)) return 0;
+    instance->GetPhysicalDeviceProperties2(device, &asked);
+    return 1 + ((uint64_t)pci.pciDomain << 16 | pci.pciBus << 8 | pci.pciDevice << 3 | pci.pciFunction);
+}
+
+static void fill_heaps(const VkPhysicalDeviceMemoryProperties *memory, pio_device_caps *caps) {
+    caps->n_heaps = (int)memory->memoryHeapCount;
+    for (int i = 0; i < caps->n_heaps; i++)
+        caps->heaps[i] = (pio_heap){memory->memoryHeaps[i].size,
+                                    (memory->memoryHeaps[i].flags & VK_MEMORY_HEAP_DEVICE_LOCAL_BIT) != 0};
+}
+
 static void fill_caps(const vulkan_instance *instance, const properties *p, vulkan_physical *out) {
-    static const char *const types[] = {"other", "integrated", "discrete", "virtual", "software"};
+    static const pio_device_kind kinds[] = {
+        [VK_PHYSICAL_DEVICE_TYPE_OTHER] = PIO_KIND_OTHER,
+        [VK_PHYSICAL_DEVICE_TYPE_INTEGRATED_GPU] = PIO_KIND_INTEGRATED,
+        [VK_PHYSICAL_DEVICE_TYPE_DISCRETE_GPU] = PIO_KIND_DISCRETE,
+        [VK_PHYSICAL_DEVICE_TYPE_VIRTUAL_GPU] = PIO_KIND_VIRTUAL,
+        [VK_PHYSICAL_DEVICE_TYPE_CPU] = PIO_KIND_SOFTWARE,
+    };
     const VkPhysicalDeviceProperties *base = &p->base.properties;
     pio_device_caps *caps = &out->caps;
     *caps = (pio_device_caps){.backend = PIO_BACKEND_VULKAN, .computes = true, .asynchronous = true};
-    const bool software = base->deviceType == VK_PHYSICAL_DEVICE_TYPE_CPU;
-    caps->host_visible = software || base->deviceType == VK_PHYSICAL_DEVICE_TYPE_INTEGRATED_GPU;
-    if (software) caps->features |= PIO_VULKAN_SOFTWARE;
+    caps->kind = (size_t)base->deviceType < PIO_COUNT(kinds) ? kinds[base->deviceType] : PIO_KIND_OTHER;
+    caps->host_visible = caps->kind == PIO_KIND_SOFTWARE || caps->kind == PIO_KIND_INTEGRATED;
+    if (caps->kind == PIO_KIND_SOFTWARE) caps->features |= PIO_VULKAN_SOFTWARE;
     caps->n_workers = count_processors(instance, p, out->handle);
     caps->subgroup_size = (int)p->v11.subgroupSize;
     caps->max_buffer_bytes = p->v11.maxMemoryAllocationSize;
     caps->buffer_alignment = VULKAN_ALIGNMENT;
     snprintf(caps->name, sizeof caps->name, "%.127s", base->deviceName);
-    snprintf(caps->detail, sizeof caps->detail, "%s, %.60s %.60s, Vulkan %u.%u, subgroups of %d",
-             types[PIO_MIN((size_t)base->deviceType, PIO_COUNT(types) - 1)], p->v12.driverName, p->v12.driverInfo,
-             VK_API_VERSION_MAJOR(base->apiVersion), VK_API_VERSION_MINOR(base->apiVersion), caps->subgroup_size);
+    snprintf(caps->driver, sizeof caps->driver, "%.80s%s%.80s", p->v12.driverName, p->v12.driverInfo[0] ? " " : "",
+             p->v12.driverInfo);
+    snprintf(caps->detail, sizeof caps->detail, "%s, %.121s, Vulkan %u.%u, subgroups of %d",
+             pio_device_kind_name(caps->kind), caps->driver, VK_API_VERSION_MAJOR(base->apiVersion),
+             VK_API_VERSION_MINOR(base->apiVersion), caps->subgroup_size);
+    caps->card = find_card(instance, out->handle);
+    fill_heaps(&out->memory, caps);
+}
+
+/* Vendor, device, driver version and the UUID that the driver gives its compiler: "10de-2330-..." */
+static void write_driver_key(const VkPhysicalDeviceProperties *p, char key[80]) {
+    int n = snprintf(key, 80, "%04x-%04x-%08x-", p->vendorID, p->deviceID, p->driverVersion);
+    for (size_t i = 0; i < VK_UUID_SIZE; i++) n += snprintf(key + n, 80 - (size_t)n, "%02x", p->pipelineCacheUUID[i]);
 }
 
 /* Whether the device's memory is the host's, cached. Memory that is mapped through a bus is not: it is written slowly
@@ -228,13 +278,14 @@ void vulkan_describe(const vulkan_instance *instance, VkPhysicalDevice device, v
     memset(out, 0, sizeof *out);
     out->handle = device;
     get_properties(instance, device, &p);
-    fill_caps(instance, &p, out);
     instance->GetPhysicalDeviceMemoryProperties2(device, &memory);
     out->memory = memory.memoryProperties;
+    fill_caps(instance, &p, out);
     out->caps.host_visible &= shares_memory(&out->memory);
     out->timestamp_ns = p.base.properties.limits.timestampPeriod;
     out->shared_bytes = p.base.properties.limits.maxComputeSharedMemorySize;
     out->coherent_bytes = p.base.properties.limits.nonCoherentAtomSize;
+    write_driver_key(&p.base.properties, out->driver_key);
     memcpy(out->max_groups, p.base.properties.limits.maxComputeWorkGroupCount, sizeof out->max_groups);
     out->has_memory_budget = has_extension(instance, device, VK_EXT_MEMORY_BUDGET_EXTENSION_NAME);
     out->has_dot_products = has_extension(instance, device, VK_KHR_SHADER_INTEGER_DOT_PRODUCT_EXTENSION_NAME);
@@ -242,7 +293,7 @@ void vulkan_describe(const vulkan_instance *instance, VkPhysicalDevice device, v
     out->has_matrices = has_extension(instance, device, VULKAN_MATRIX_EXTENSION);
     say_why_not(instance, &p, out);
     if (!out->why_not[0] && !find_family(instance, out))
-        snprintf(out->why_not, sizeof out->why_not, "it has no queue that computes");
+        snprintf(out->why_not, sizeof out->why_not, "it has no queue that computes: choose another device");
 }
 
 VkResult vulkan_create_logical(const vulkan_instance *instance, const vulkan_physical *physical, VkDevice *out) {

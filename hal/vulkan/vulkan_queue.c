@@ -1,5 +1,6 @@
-/* Queues: what is submitted runs in order. A submission is a slot's `before` (the ordered writes, and a timestamp), the
- * lists, and the slot's `behind` (a timestamp); the timeline semaphore then has its number. */
+/* Queues: what is submitted runs in order. A submission is a slot's `before` (a timestamp, the ordered writes, a
+ * barrier), the lists, each of which ends with a barrier, and the slot's `behind` (for the host's eyes, a timestamp);
+ * the timeline semaphore then has its number. What the host wrote before a submission, the submission sees. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -37,6 +38,7 @@ static VkResult record_behind(const vulkan_queue *queue, int slot) {
     const VkCommandBufferBeginInfo begin = {.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO};
     VkResult result = device->vk.BeginCommandBuffer(buffer, &begin);
     if (result) return result;
+    vulkan_cmd_barrier(device, buffer, VULKAN_KERNELS | VULKAN_TRANSFERS, VULKAN_HOST);
     if (queue->timestamps)
         device->vk.CmdWriteTimestamp(buffer, VK_PIPELINE_STAGE_BOTTOM_OF_PIPE_BIT, queue->timestamps,
                                      2 * (uint32_t)slot + 1);
@@ -138,23 +140,31 @@ static VkResult open_slot(vulkan_queue *queue) {
     VkResult result = reclaim(queue, slot);
     if (!result) result = device->vk.BeginCommandBuffer(slot->before, &begin);
     if (result) return result;
-    vulkan_cmd_barrier(device, slot->before);
     if (queue->timestamps) {
         device->vk.CmdResetQueryPool(slot->before, queue->timestamps, first_query, 2);
         device->vk.CmdWriteTimestamp(slot->before, VK_PIPELINE_STAGE_TOP_OF_PIPE_BIT, queue->timestamps, first_query);
     }
     queue->open = true;
+    queue->n_loose = 0;
     return VK_SUCCESS;
+}
+
+/* Ends the open slot: what was written is there for all that follows. */
+static VkResult close_slot(vulkan_queue *queue) {
+    const vulkan_device *device = device_of(queue);
+    const VkCommandBuffer buffer = next_slot(queue)->before;
+    queue->open = false;
+    vulkan_cmd_barrier(device, buffer, VULKAN_KERNELS | VULKAN_TRANSFERS, VULKAN_KERNELS | VULKAN_TRANSFERS);
+    return device->vk.EndCommandBuffer(buffer);
 }
 
 /* Runs the writes of the open slot now and waits for them: the ring is full of them alone. */
 static VkResult drain(vulkan_queue *queue) {
     const vulkan_device *device = device_of(queue);
     vulkan_slot *slot = next_slot(queue);
-    VkResult result = device->vk.EndCommandBuffer(slot->before);
+    VkResult result = close_slot(queue);
     const VkSubmitInfo info = {
         .sType = VK_STRUCTURE_TYPE_SUBMIT_INFO, .commandBufferCount = 1, .pCommandBuffers = &slot->before};
-    queue->open = false;
     if (!result) result = device->vk.QueueSubmit(queue->handle, 1, &info, VK_NULL_HANDLE);
     if (!result) result = device->vk.QueueWaitIdle(queue->handle);
     if (!result) queue->tail = queue->head;
@@ -174,6 +184,19 @@ static VkResult take_staging(vulkan_queue *queue, uint64_t bytes, uint64_t *offs
     return result;
 }
 
+/* A barrier where the write meets one that has none behind it yet. */
+static void order_write(vulkan_queue *queue, pio_addr to, uint64_t bytes) {
+    bool meets = queue->n_loose == VULKAN_LOOSE_WRITES;
+    for (int i = 0; i < queue->n_loose && !meets; i++)
+        meets = to < queue->loose[i].to + queue->loose[i].bytes && queue->loose[i].to < to + bytes;
+    if (meets) {
+        vulkan_cmd_barrier(device_of(queue), next_slot(queue)->before, VULKAN_TRANSFERS, VULKAN_TRANSFERS);
+        queue->n_loose = 0;
+    }
+    queue->loose[queue->n_loose].to = to;
+    queue->loose[queue->n_loose++].bytes = bytes;
+}
+
 pio_status vulkan_queue_write(pio_queue *base, pio_addr to, const void *data, uint64_t bytes, pio_error *error) {
     vulkan_queue *queue = (vulkan_queue *)base;
     vulkan_device *device = device_of(queue);
@@ -187,8 +210,8 @@ pio_status vulkan_queue_write(pio_queue *base, pio_addr to, const void *data, ui
     memcpy(queue->staging_host + offset, data, bytes);
     const VkBufferCopy region = {staging->offset + offset, to - block->address, bytes};
     const VkCommandBuffer buffer = next_slot(queue)->before;
+    order_write(queue, to, bytes);
     device->vk.CmdCopyBuffer(buffer, staging->block->buffer, block->buffer, 1, &region);
-    vulkan_cmd_barrier(device, buffer); /* two writes may meet */
     return vulkan_buffer_flush(queue->staging, offset, bytes, error);
 }
 
@@ -199,7 +222,7 @@ static VkResult submit(vulkan_queue *queue, pio_list *const *lists, int n_lists)
     vulkan_slot *slot = next_slot(queue);
     const uint64_t number = queue->base.last_number + 1;
     VkResult result = open_slot(queue);
-    if (!result) result = device->vk.EndCommandBuffer(slot->before);
+    if (!result) result = close_slot(queue);
     if (result) return result;
     queue->n_buffers = 0;
     queue->buffers[queue->n_buffers++] = slot->before;
@@ -214,7 +237,6 @@ static VkResult submit(vulkan_queue *queue, pio_list *const *lists, int n_lists)
                                .pCommandBuffers = queue->buffers,
                                .signalSemaphoreCount = 1,
                                .pSignalSemaphores = &queue->semaphore};
-    queue->open = false;
     result = device->vk.QueueSubmit(queue->handle, 1, &info, VK_NULL_HANDLE);
     if (result) return result;
     slot->number = number;

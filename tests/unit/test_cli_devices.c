@@ -153,12 +153,21 @@ static void plan_that_does_not_fit(void **state) {
     CLI_EXPECT(&r, CLI_DONE, NULL);
     if (!strstr(r.out, "\nfits       yes: ")) fail_msg("%s", r.out);
     cli_free(&r);
-    r = CLI("plan", CLI_TINY, "--memory-limit=2M");
-    CLI_EXPECT(&r, CLI_DONE, NULL);
-    const char *line = strstr(r.out, "\nfits       no: ");
-    if (!line || !strstr(line, "needs ") || !strstr(line, "2.1 MB are allowed (memory_limit): use --weights q4"))
-        fail_msg("%s", r.out);
-    cli_free(&r);
+    static const struct {
+        const char *limit, *context, *parts, *cure;
+    } cases[] = {
+        {"1M", "1024", "(weights ", "1.05 MB are allowed (memory_limit): neither --weights q4 nor a smaller"},
+        {"7M", "1024", "KV cache ", " are allowed (memory_limit): --weights q8 ("},
+        {"5M", "1024", ", workspace ", " are allowed (memory_limit): --weights q4 with --context "},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        r = CLI("plan", CLI_TINY, "--memory-limit", cases[i].limit, "--context", cases[i].context);
+        CLI_EXPECT(&r, CLI_DONE, NULL);
+        const char *line = strstr(r.out, "\nfits       no: ");
+        if (!line || !strstr(line, "needs ") || !strstr(line, cases[i].parts) || !strstr(line, cases[i].cure))
+            fail_msg("%s: %s", cases[i].limit, r.out);
+        cli_free(&r);
+    }
     static const char *const limits[] = {"2M", "1G"};
     for (int fits = 0; fits < 2; fits++) {
         r = CLI("plan", CLI_TINY, "--json", "--memory-limit", limits[fits]);
