@@ -55,6 +55,7 @@ static pio_status choose_kernels(pio_model *model, int n_disabled, pio_error *er
                                      .features = model->chosen.caps.features,
                                      .portable = model->options.compute_f32,
                                      .n_workers = model->chosen.caps.n_workers,
+                                     .subgroup_size = model->chosen.caps.subgroup_size,
                                      .cache_layouts = cache_layouts(model->options.kv_type),
                                      .disabled = model->disabled,
                                      .n_disabled = n_disabled};

@@ -8,7 +8,7 @@
 enum { PART_ALIGNMENT = 64, WRITE_BYTES = 64 << 10 };
 
 /* The parts of the block, in their order; offsets follow from the limits. */
-typedef enum part { COUNTS, IDS, POSITIONS, CACHE_ROWS, SEQUENCES, PAGES, OUT_ROWS, DRAWS, PICTURE_ROWS, N_PARTS } part;
+typedef enum part { COUNTS, IDS, POSITIONS, CACHE_ROWS, SEQUENCES, PAGES, OUT_ROWS, DRAWS, PICTURE_ROWS, COUNTERS, N_PARTS } part;
 
 struct pio_step_host {
     pio_step_limits limits;
@@ -39,6 +39,7 @@ static void lay_out(const pio_step_limits *l, uint64_t at[N_PARTS + 1]) {
         [OUT_ROWS] = sizeof(int32_t) * (uint64_t)l->outs,
         [DRAWS] = sizeof(pio_step_draw) * (uint64_t)l->outs,
         [PICTURE_ROWS] = sizeof(pio_addr) * (uint64_t)l->picture_rows,
+        [COUNTERS] = sizeof(uint32_t) * PIO_STEP_COUNTERS,
     };
     at[0] = 0;
     for (int i = 0; i < N_PARTS; i++) at[i + 1] = PIO_ROUND_UP(at[i] + bytes[i], (uint64_t)PART_ALIGNMENT);
@@ -57,6 +58,21 @@ static pio_status map_results(pio_model *model, pio_error *error) {
         status = pio_buffer_map(model->state_buffers[model->states.logits], &logits, error);
     model->step_host->logits = logits;
     model->step_host->ring = ring;
+    return status;
+}
+
+static void *part_of(const pio_model *model, part which) {
+    return model->step_host->block + model->step_host->at[which];
+}
+
+/* Queues the first `bytes` of a part, in pieces that a write may have. */
+static pio_status send(pio_model *model, part which, size_t bytes, pio_error *error) {
+    const char *from = part_of(model, which);
+    pio_addr to = model->step->address + model->step_host->at[which];
+    pio_status status = PIO_OK;
+    for (size_t done = 0; done < bytes && !status; done += WRITE_BYTES)
+        status =
+            pio_queue_write(model->queue, to + done, from + done, PIO_MIN(bytes - done, (size_t)WRITE_BYTES), error);
     return status;
 }
 
@@ -79,13 +95,15 @@ pio_status pio_step_create(pio_model *model, pio_error *error) {
                                               .pages = base + host->at[PAGES],
                                               .out_rows = base + host->at[OUT_ROWS],
                                               .draws = base + host->at[DRAWS],
-                                              .picture_rows = base + host->at[PICTURE_ROWS]};
+                                              .picture_rows = base + host->at[PICTURE_ROWS],
+                                              .counters = base + host->at[COUNTERS]};
     model->memory.live[PIO_TOKENS] = base + offsetof(pio_step_counts, n_tokens);
     model->memory.live[PIO_OUTS] = base + offsetof(pio_step_counts, n_outs);
     model->memory.live[PIO_CHOICES] = base + offsetof(pio_step_counts, n_choices);
     model->memory.live[PIO_PATCHES] = base + offsetof(pio_step_counts, n_patches);
     model->memory.live[PIO_MERGED] = base + offsetof(pio_step_counts, n_merged);
-    return map_results(model, error);
+    status = map_results(model, error);
+    return status ? status : send(model, COUNTERS, sizeof(uint32_t) * PIO_STEP_COUNTERS, error);
 }
 
 void pio_step_destroy(pio_model *model) {
@@ -96,21 +114,6 @@ void pio_step_destroy(pio_model *model) {
     free(model->step_host->block);
     free(model->step_host);
     model->step_host = NULL;
-}
-
-static void *part_of(const pio_model *model, part which) {
-    return model->step_host->block + model->step_host->at[which];
-}
-
-/* Queues the first `bytes` of a part, in pieces that a write may have. */
-static pio_status send(pio_model *model, part which, size_t bytes, pio_error *error) {
-    const char *from = part_of(model, which);
-    pio_addr to = model->step->address + model->step_host->at[which];
-    pio_status status = PIO_OK;
-    for (size_t done = 0; done < bytes && !status; done += WRITE_BYTES)
-        status =
-            pio_queue_write(model->queue, to + done, from + done, PIO_MIN(bytes - done, (size_t)WRITE_BYTES), error);
-    return status;
 }
 
 /* Positions of token `at` and, for a model with eyes, the picture row in its place. */

@@ -254,6 +254,7 @@ static bool has_rows(const fuser *f, const pio_node *anchor, const pio_node *fus
         const pio_bounds bounds = pio_probe_bounds(f->spec, i);
         pio_node_call(f->spec, f->graph, fused, &bounds, &call);
         call.n_workers = f->selector->n_workers;
+        call.subgroup_size = f->selector->subgroup_size;
         const pio_tensor_info *stored = pio_node_stored(f->graph, fused);
         bool weight = stored && stored->place == PIO_PLACE_WEIGHT;
         if (weight ? !pio_select_dtype(f->selector, &call, f->spec->weights[stored->index].dtype)

@@ -40,6 +40,7 @@ static bool node_score(const subject *s, const pio_graph *graph, const pio_node 
         const pio_bounds bounds = pio_probe_bounds(s->spec, probe);
         pio_node_call(s->spec, graph, node, &bounds, &call);
         call.n_workers = s->selector->n_workers;
+        call.subgroup_size = s->selector->subgroup_size;
         const pio_row *row = pio_select(s->selector, &call, layout);
         if (!row) {
             *unserved = call;

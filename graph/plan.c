@@ -41,6 +41,7 @@ void pio_planned_call(const pio_plan *plan, const pio_planned *planned, pio_call
         if (node.in[i] != PIO_NO_TENSOR) placed_operand(plan, node.in[i], &call->in[i]);
     for (int i = 0; i < node.n_out; i++) placed_operand(plan, node.out[i], &call->out[i]);
     call->n_workers = plan->n_workers;
+    call->subgroup_size = plan->subgroup_size;
 }
 
 /* ---- rows ---- */
@@ -284,7 +285,11 @@ static pio_status pack_arena(pio_plan *plan, bool keep_taps, pio_error *error) {
 
 pio_status pio_plan_make(const pio_spec *spec, const pio_graph *graph, const pio_selector *selector,
                          const pio_bounds *bounds, bool keep_taps, pio_plan *plan, pio_error *error) {
-    *plan = (pio_plan){.spec = spec, .graph = graph, .bounds = *bounds, .n_workers = selector->n_workers};
+    *plan = (pio_plan){.spec = spec,
+                       .graph = graph,
+                       .bounds = *bounds,
+                       .n_workers = selector->n_workers,
+                       .subgroup_size = selector->subgroup_size};
     pio_status status = fuse_and_copy(plan, selector, error);
     if (!status) status = encode(plan, selector, error);
     if (!status) {

@@ -30,7 +30,7 @@ typedef struct pio_plan {
     const pio_spec *spec;
     const pio_graph *graph;
     pio_bounds bounds;
-    int n_workers;
+    int n_workers, subgroup_size;
     pio_placed *placed;
     int32_t n_placed, placed_capacity;
     pio_planned *nodes;

@@ -263,7 +263,7 @@ void pio_case_output_in_place(pio_case_builder *b, int out, int in) {
 
 /* ---- the step ---- */
 
-enum { COUNTS, IDS, POSITIONS, CACHE_ROWS, SEQUENCES, PAGES, OUT_ROWS, DRAWS, TAPS, PICTURE_ROWS };
+enum { COUNTS, IDS, POSITIONS, CACHE_ROWS, SEQUENCES, PAGES, OUT_ROWS, DRAWS, TAPS, PICTURE_ROWS, COUNTERS };
 
 static void *step_part(pio_case_builder *b, int part, int64_t bytes) {
     int block = case_block_add(b, CASE_WORDS, bytes);
@@ -290,6 +290,7 @@ void pio_case_step(pio_case_builder *b, const pio_case_sequence *sequences, int 
     int32_t *cache_rows = step_part(b, CACHE_ROWS, 4 * (int64_t)bound),
             *pages = step_part(b, PAGES, 4 * (int64_t)n_pages);
     pio_step_sequence *out = step_part(b, SEQUENCES, (int64_t)sizeof *out * n_sequences);
+    step_part(b, COUNTERS, 4 * (int64_t)PIO_STEP_COUNTERS); /* an input that must be found unchanged: zero again */
     shuffle_pages(b, pages, n_pages);
     for (int32_t i = 0; i < bound; i++) cache_rows[i] = i % page_tokens; /* padding: page 0 */
     for (int i = 0; i < n_sequences; i++) {

@@ -125,7 +125,7 @@ static void resolve_call(const pio_case_builder *b, pio_call *call, bool row) {
     pio_addr *const parts[] = {&call->step.counts,      &call->step.ids,       &call->step.positions,
                                &call->step.cache_rows,  &call->step.sequences, &call->step.pages,
                                &call->step.out_rows,    &call->step.draws,     &call->step.taps,
-                               &call->step.picture_rows};
+                               &call->step.picture_rows, &call->step.counters};
     for (size_t i = 0; i < PIO_COUNT(parts); i++) *parts[i] = resolve(b, (pio_addr)(b->step_blocks[i] + 1), row);
 }
 
@@ -429,6 +429,11 @@ static pio_status try_case(pio_case_builder *b, int n_workers, pio_encoding writ
     if (status) return status;
     snprintf(result->name, sizeof result->name, "%s", b->name);
     b->reference_call.n_workers = b->row_call.n_workers = n_workers;
+    if (b->device) {
+        pio_device_caps caps;
+        pio_device_get_caps(b->device->device, &caps);
+        b->row_call.subgroup_size = caps.subgroup_size;
+    }
     if (!is_served(b)) return PIO_OK;
     result->outcome = PIO_CASE_PASSED;
     const case_workers workers = {.n = n_workers, .scratch = scratch};

@@ -41,7 +41,7 @@ struct pio_case_builder {
     int in_block[PIO_MAX_IN], out_block[PIO_MAX_OUT];      /* -1: absent */
     int out_cache[PIO_MAX_OUT], out_in_place[PIO_MAX_OUT]; /* the input that the output is, -1: none */
     bool out_words[PIO_MAX_OUT], out_exact_encoding[PIO_MAX_OUT];
-    int step_blocks[10]; /* in pio_step_addresses' order, -1: absent */
+    int step_blocks[11]; /* in pio_step_addresses' order, -1: absent */
     pio_kv_geometry geometry;
     int32_t cache_pages;
     uint64_t random;

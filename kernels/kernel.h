@@ -66,6 +66,7 @@ typedef struct pio_call {
     pio_step_addresses step;
     pio_addr scratch; /* of the size that the row's scratch() asked for, shared by the workers, 64-byte aligned */
     int n_workers;    /* of the device, for sizing splits */
+    int subgroup_size; /* of the device; 0 where nobody said */
 } pio_call;
 
 /* Whether an optional input is there; its address may not be known yet. */

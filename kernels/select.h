@@ -8,7 +8,7 @@ typedef struct pio_selector {
     pio_backend backend;
     uint32_t features;                   /* of the device */
     bool portable;                       /* --compute f32: portable rows only */
-    int n_workers;                       /* of the device */
+    int n_workers, subgroup_size;        /* of the device */
     const pio_row *forced[PIO_OP_COUNT]; /* by PIO_KERNEL; NULL: free choice */
     uint32_t cache_layouts;              /* bits (1 << pio_layout) that a cache may have; 0: any */
     const pio_row *const *disabled;      /* rows that failed the self-test */

@@ -45,6 +45,9 @@ PIO_ARGS(pio_step_counts) {
     pio_i32 arrived[PIO_STEP_ARRIVED];
 };
 
+/* Counters by which the workgroups of one command find out which of them comes last. */
+#define PIO_STEP_COUNTERS 4096
+
 #ifndef PIO_GLSL
 /* Where the parts of the block lie. Token rows are bounded by max_tokens, and so on. */
 typedef struct pio_step_addresses {
@@ -58,6 +61,7 @@ typedef struct pio_step_addresses {
     pio_u64 draws;        /* pio_step_draw [max_outs], beside out_rows */
     pio_u64 taps;         /* pio_step_taps [max_patches]; 0: no vision step */
     pio_u64 picture_rows; /* u64 [max_tokens]: the address of the picture row that a token stands for, 0: none */
+    pio_u64 counters;     /* u32 [PIO_STEP_COUNTERS]: zero between commands, who counts with them leaves them so; 0: none */
 } pio_step_addresses;
 #endif
 

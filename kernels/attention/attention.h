@@ -21,6 +21,7 @@ PIO_ARGS(pio_attention_args) {
     pio_u64 sequences; /* pio_step_sequence [counts.n_sequences] */
     pio_u64 pages;     /* i32: physical page numbers, sequence after sequence */
     pio_u64 scratch;   /* partial results of items that are split over the context; 0: nothing is split */
+    pio_u64 counters;  /* u32 [PIO_STEP_COUNTERS], by which devices find the last of an item's parts */
     pio_i32 rows;      /* the bound T */
     pio_i32 q_stride, y_stride;
     pio_i32 n_heads, n_kv_heads, head_dim, page_tokens;
@@ -45,6 +46,16 @@ void pio_attention_avx512bf16(const void *args, pio_worker *worker);
 size_t pio_attention_scratch(const pio_call *call);
 pio_status pio_attention_record(pio_recorder *recorder, const pio_call *call, pio_error *error);
 bool pio_attention_match(const pio_call *call);
+
+/* Devices' rows (attention_launch.c). Heads of multiples of 8 columns; the parts' results; one dispatch each. */
+bool pio_attention_match_device(const pio_call *call);
+size_t pio_attention_device_scratch(const pio_call *call);
+pio_status pio_attention_few_record(pio_recorder *recorder, const pio_call *call, pio_error *error);
+
+/* Into how many parts, at most, a device cuts each of `n_items` that it has at once, so that all its processors read;
+ * and the bytes of the parts' results for rows of `n_heads` heads of `dim` columns. */
+int32_t pio_attention_device_parts(const pio_call *call, int64_t n_items);
+size_t pio_attention_device_parts_bytes(const pio_call *call, int64_t n_items, int32_t dim);
 
 /* Into how many parts a step of few items is cut, `group` query heads to a KV head, and the bytes of their results. */
 int32_t pio_attention_parts(int32_t rows, int32_t group, int n_workers);

@@ -10,6 +10,7 @@ void pio_attention_bind(const pio_call *call, void *args) {
         .counts = call->step.counts,
         .sequences = call->step.sequences,
         .pages = call->step.pages,
+        .counters = call->step.counters,
         .rows = call->in[0].rows,
         .q_stride = (pio_i32)call->in[0].stride,
         .y_stride = (pio_i32)call->out[0].stride,

@@ -59,6 +59,23 @@ static size_t block_at(const pio_kv_geometry *geometry, int32_t cache_row, int32
            pio_kv_block_elements(geometry->head_dim, geometry->page_tokens);
 }
 
+/* Row t of a head's block of KV_BF16_ROWS. */
+static void write_rows(uint16_t *block, int32_t n, int32_t page_tokens, int32_t t, const float *k, const float *v) {
+    uint16_t *to_k = block + (size_t)t * (size_t)n, *to_v = to_k + (size_t)page_tokens * (size_t)n;
+    for (int32_t d = 0; d < n; d++) {
+        to_k[d] = pio_f32_to_bf16(k[d]);
+        to_v[d] = pio_f32_to_bf16(v[d]);
+    }
+}
+
+static void read_rows(const uint16_t *block, int32_t n, int32_t page_tokens, int32_t t, float *k, float *v) {
+    const uint16_t *of_k = block + (size_t)t * (size_t)n, *of_v = of_k + (size_t)page_tokens * (size_t)n;
+    for (int32_t d = 0; d < n; d++) {
+        k[d] = pio_bf16_to_f32(of_k[d]);
+        v[d] = pio_bf16_to_f32(of_v[d]);
+    }
+}
+
 void pio_kv_write_row(pio_layout layout, const pio_kv_geometry *geometry, void *cache, int32_t cache_row,
                       const float *k, const float *v) {
     if (is_latent(layout)) {
@@ -68,6 +85,10 @@ void pio_kv_write_row(pio_layout layout, const pio_kv_geometry *geometry, void *
     int32_t n = geometry->head_dim, page_tokens = geometry->page_tokens, t = cache_row % page_tokens;
     for (int32_t head = 0; head < geometry->n_kv_heads; head++, k += n, v += n) {
         size_t at = block_at(geometry, cache_row, head);
+        if (layout == PIO_LAYOUT_KV_BF16_ROWS) {
+            write_rows((uint16_t *)cache + at, n, page_tokens, t, k, v);
+            continue;
+        }
         if (layout == PIO_LAYOUT_KV_F32) {
             float *block = (float *)cache + at; /* {K [page_tokens, head_dim], V the same} */
             memcpy(block + (size_t)t * (size_t)n, k, (size_t)n * sizeof *k);
@@ -91,6 +112,10 @@ void pio_kv_read_row(pio_layout layout, const pio_kv_geometry *geometry, const v
     int32_t n = geometry->head_dim, page_tokens = geometry->page_tokens, t = cache_row % page_tokens;
     for (int32_t head = 0; head < geometry->n_kv_heads; head++, k += n, v += n) {
         size_t at = block_at(geometry, cache_row, head);
+        if (layout == PIO_LAYOUT_KV_BF16_ROWS) {
+            read_rows((const uint16_t *)cache + at, n, page_tokens, t, k, v);
+            continue;
+        }
         if (layout == PIO_LAYOUT_KV_F32) {
             const float *block = (const float *)cache + at;
             memcpy(k, block + (size_t)t * (size_t)n, (size_t)n * sizeof *k);

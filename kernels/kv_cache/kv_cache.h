@@ -6,7 +6,7 @@
  * Grouped-query attention. A page is an array over the KV heads of blocks {K [page_tokens, head_dim], V [page_tokens,
  * head_dim]}; with t the row in the page, the element (t, d) lies
  *
- *   KV_F32   K and V at t * head_dim + d
+ *   KV_F32, KV_BF16_ROWS  K and V at t * head_dim + d
  *   KV_BF16  with u = t % 64, and w = the smaller of 64 and head_dim - d / 64 * 64,
  *            K at t / 64 * 64 * head_dim + d / 2 * 128 + u * 2 + d % 2
  *            V at t / 64 * 64 * head_dim + d / 64 * 64 * 64 + u / 2 * 2 * w + d % 64 * 2 + u % 2
@@ -15,7 +15,8 @@
  * broadcast pair of q gives 16 scores; 64 bytes of V are 16 columns of one pair of keys, so that a broadcast pair of
  * probabilities gives 16 columns of the output. Wider types unpack from it with one shift and one mask. A kernel that
  * keeps 64 scores or columns in registers reads both from front to back: one stream ran at all of the memory's rate,
- * four streams 4 KiB apart at two thirds of it.
+ * four streams 4 KiB apart at two thirds of it. Devices with many threads want KV_BF16_ROWS: neighbouring threads read
+ * neighbouring 16 bytes of a token, and a tile of tokens is one piece of memory.
  *
  * Latent attention. A token has one row for all heads, whose first head_dim columns, the latent, are key and value in
  * one, and whose last rope_dim columns belong to the key alone. Rows lie one after the other, page after page:
@@ -136,11 +137,10 @@ void pio_qk_norm_rope_append_avx512(const void *args, pio_worker *worker);
 bool pio_kv_match_bf16(const pio_call *call);
 bool pio_latent_match(const pio_call *call);
 
-/* Of device rows; that of attention stands here for it reads the same layouts. */
+/* Of device rows. */
 bool pio_kv_match_device(const pio_call *call);
 void pio_kv_append_launch(const pio_call *call, pio_launch *launch);
 void pio_qk_norm_rope_append_launch(const pio_call *call, pio_launch *launch);
-void pio_attention_launch(const pio_call *call, pio_launch *launch);
 #endif
 
 #endif

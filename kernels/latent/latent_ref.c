@@ -125,6 +125,7 @@ void pio_latent_attention_bind(const pio_call *call, void *args) {
                                                                      .counts = call->step.counts,
                                                                      .sequences = call->step.sequences,
                                                                      .pages = call->step.pages,
+                                                                     .counters = call->step.counters,
                                                                      .rows = q_latent->rows,
                                                                      .q_latent_stride = (pio_i32)q_latent->stride,
                                                                      .q_stride = (pio_i32)q->stride,
