@@ -93,9 +93,9 @@ uint64_t pio_fill_staging_bytes(const pio_model *model) {
     return pio_upload_bytes(n_threads, largest_piece(model));
 }
 
-/* Whether the weights' own memory is written. The host's memory is (CPU, integrated devices): a copy would cost and
- * gain nothing. A device's own is not, even where a BAR shows all of it: stores to it are as slow as one thread's way
- * over the bus and cannot be read back, while the copy engine has the bus's full rate and the threads go on packing. */
+/* Maps the weights' memory where it is the host's (CPU, integrated devices): a copy would gain nothing. A device's own
+ * is filled by copies, even where a BAR shows all of it: the threads' stores would go over the bus a line at a time and
+ * could not be read back, while the copy engine has the bus's full rate and the threads go on packing. */
 static pio_status open_way(filler *f, int n_workers, pio_error *error) {
     const int32_t n = f->model->spec.n_weights;
     pio_status status = PIO_OK;

@@ -78,6 +78,26 @@ void test_model_logits_seen(pio_model *model, const int32_t *ids, int32_t n, int
     pio_sight_destroy(sight);
 }
 
+void *test_buffer_read(const pio_model *model, const pio_buffer *buffer) {
+    pio_buffer *readback;
+    pio_list *list;
+    pio_error error = {0};
+    void *host, *copy = malloc(buffer->bytes);
+    uint64_t number;
+    assert_non_null(copy);
+    if (pio_buffer_create(model->chosen.device, buffer->bytes, PIO_BUFFER_READBACK, "a copy", &readback, &error) ||
+        pio_buffer_map(readback, &host, &error) || pio_list_create(model->chosen.device, false, &list, &error) ||
+        pio_list_copy(list, readback->address, buffer->address, buffer->bytes, &error) || pio_list_end(list, &error) ||
+        pio_queue_submit(model->queue, &list, 1, &number, &error) ||
+        pio_queue_wait(model->queue, number, UINT64_MAX, &error) ||
+        pio_buffer_invalidate(readback, 0, buffer->bytes, &error))
+        fail_msg("%s", error.text);
+    memcpy(copy, host, buffer->bytes);
+    pio_list_destroy(list);
+    pio_buffer_destroy(readback);
+    return copy;
+}
+
 double test_nmse(const float *got, const float *wanted, size_t n) {
     double wrong = 0, all = 0;
     for (size_t i = 0; i < n; i++) {

@@ -26,6 +26,9 @@ void test_model_logits(pio_model *model, const int32_t *ids, int32_t n, int32_t 
 void test_model_logits_seen(pio_model *model, const int32_t *ids, int32_t n, int32_t step,
                             const test_pictures *pictures, float *logits);
 
+/* What the device holds in a buffer, whether it can be mapped or not; free() it. */
+void *test_buffer_read(const pio_model *model, const pio_buffer *buffer);
+
 /* The mean square of got - wanted over the mean square of wanted; infinite where a number is not finite. */
 double test_nmse(const float *got, const float *wanted, size_t n);
 

@@ -147,6 +147,22 @@ static void mappings_stay(test_device *t) {
     pio_buffer_destroy(buffer);
 }
 
+/* Every device can be one whose memory is its own, and still be written through the other buffers. */
+static void memory_can_be_left_unmapped(test_device *t) {
+    pio_device *device = test_hal_open(t, &(pio_driver_options){.n_threads = 1, .unmapped = true});
+    for (uint32_t usage = PIO_BUFFER_DEVICE; usage < 4; usage++) {
+        pio_device_caps caps;
+        pio_buffer *buffer;
+        void *host;
+        pio_device_get_caps(device, &caps);
+        assert_false(caps.host_visible);
+        assert_int_equal(pio_buffer_create(device, 1000, usage, "b", &buffer, NULL), PIO_OK);
+        assert_int_equal(pio_buffer_map(buffer, &host, NULL), usage ? PIO_OK : PIO_INVALID_ARGUMENT);
+        pio_buffer_destroy(buffer);
+    }
+    pio_device_destroy(device);
+}
+
 static void ranges_end_with_the_buffer(test_device *t) {
     pio_buffer *buffer = test_hal_buffer(t, 100, PIO_BUFFER_UPLOAD | PIO_BUFFER_READBACK);
     const struct {
@@ -286,6 +302,7 @@ int main(void) {
         CHECK(impossible_buffers_are_refused),
         CHECK(too_much_memory_is_named),
         CHECK(mappings_stay),
+        CHECK(memory_can_be_left_unmapped),
         CHECK(ranges_end_with_the_buffer),
         CHECK(modules_hold_their_kernels),
         CHECK(impossible_modules_are_refused),

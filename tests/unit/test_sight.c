@@ -249,15 +249,15 @@ static float *see(pio_model *model, const pio_picture *const *pictures, int32_t 
     const int64_t stride = model->spec.states[pio_spec_state(&model->spec, "pictures")].row_bytes;
     pio_buffer *rows;
     pio_error error;
-    void *host;
     int32_t first = 0;
-    if (pio_vision_run(model, pictures, n, &rows, &error) || pio_buffer_map(rows, &host, &error))
-        fail_msg("%s", error.text);
+    if (pio_vision_run(model, pictures, n, &rows, &error)) fail_msg("%s", error.text);
+    char *host = test_buffer_read(model, rows);
     for (int32_t k = 0; k < i; k++) first += pio_picture_tokens(pictures[k]);
     const size_t bytes = (size_t)pio_picture_tokens(pictures[i]) * (size_t)stride;
     float *copy = malloc(bytes);
     assert_non_null(copy);
-    memcpy(copy, (const char *)host + stride * first, bytes);
+    memcpy(copy, host + stride * first, bytes);
+    free(host);
     pio_buffer_destroy(rows);
     *n_values = bytes / sizeof *copy;
     return copy;

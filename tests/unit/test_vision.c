@@ -52,10 +52,8 @@ static void compare_rows(const pio_model *model, const golden *g, const pio_buff
     const int64_t stride = model->spec.states[pio_spec_state(&model->spec, "pictures")].row_bytes;
     const int32_t n = (int32_t)tensor_of(g, "visual.merged")->dims[0];
     float *part = malloc(sizeof *part * (size_t)(n * hidden));
-    void *host;
-    pio_error error;
+    void *host = test_buffer_read(model, rows);
     assert_non_null(part);
-    if (pio_buffer_map((pio_buffer *)(uintptr_t)rows, &host, &error)) fail_msg("%s", error.text);
     for (int32_t k = 0; k < width / hidden; k++) {
         char name[32];
         snprintf(name, sizeof name, k ? "visual.deepstack.%d" : "visual.merged", k - 1);
@@ -65,6 +63,7 @@ static void compare_rows(const pio_model *model, const golden *g, const pio_buff
         const double nmse = test_nmse(part, tensor_of(g, name)->data, (size_t)(n * hidden));
         if (!(nmse <= most)) fail_msg("%s: NMSE %g, at most %g", name, nmse, most);
     }
+    free(host);
     free(part);
 }
 
