@@ -163,6 +163,15 @@ static pio_status see(pio_model *model, pio_error *error) {
     return status;
 }
 
+/* The logits of as many rows as a head step may have, which the plan counts. */
+static pio_status want_all(pio_model *model, pio_error *error) {
+    pio_step_out outs[PIO_HEAD_ROWS];
+    uint64_t number;
+    for (int32_t i = 0; i < PIO_HEAD_ROWS; i++) outs[i] = (pio_step_out){.row = i, .slot = -1};
+    pio_status status = pio_step_head(model, outs, PIO_HEAD_ROWS, &number, error);
+    return status ? status : pio_step_wait(model, number, error);
+}
+
 /* Runs in a process of its own: loads, prefills a chunk, decodes, sees a picture. Its answer is the exit code. */
 static int peak_is_as_planned(const char *directory) {
     enum { PREFILL = CUT_CONTEXT - 2 };
@@ -182,6 +191,7 @@ static int peak_is_as_planned(const char *directory) {
         return 1;
     }
     if (step(model, ids, PREFILL, 0, &error)) return 1; /* fills the cache, but for what the step below adds */
+    if (want_all(model, &error)) return 1;
     for (int32_t at = PREFILL; at < CUT_CONTEXT; at++)
         if (step(model, ids, 1, at, &error)) return 1;
     if (see(model, &error)) return 1;
