@@ -44,6 +44,8 @@ bool pio_attention_case(pio_case_builder *builder, int index) {
     pio_case_name(builder, "%s", c->name);
     if (row->features & PIO_CPU_AVX512BF16)
         pio_case_tolerance(builder, c->q_scale > 1.0f ? 5e-4 : 2e-5, "q and the weights are rounded to bf16");
+    if (row->record == pio_attention_matrix_record || row->record == pio_attention_half_record)
+        pio_case_tolerance(builder, c->q_scale > 1.0f ? 1e-5 : 4e-7, "q and the weights are rounded to float16");
     attrs->flags = c->flags;
     attrs->n_heads = c->n_heads;
     attrs->n_kv_heads = c->n_kv_heads;

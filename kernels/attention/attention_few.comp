@@ -23,7 +23,8 @@ layout(constant_id = 3) const int LANES = 4; /* a power of two, at most the subg
 layout(constant_id = 4) const int KEYS = 2;
 layout(constant_id = 5) const int PAGE_TOKENS = 64;
 
-#define VALUE_DIM DIM
+#define VALUE_DIM       DIM
+#define PART_LEAST_KEYS 64
 #include "kernels/attention/parts.glsl"
 
 const int CHUNKS = (DIM / 8 + LANES - 1) / LANES; /* of 8 columns, a thread */
@@ -33,11 +34,6 @@ const int BATCH = HEADS < 4 ? HEADS : 4;
 
 shared vec4 exchange[2 * BATCH * GROUP];
 shared vec2 cluster_ends[HEADS * CLUSTERS], ends[HEADS];
-
-void open8(uvec4 one, uvec4 two, out vec4 low, out vec4 high) {
-    low = KV_BF16 != 0 ? bf16_to_vec4(one.xy) : uintBitsToFloat(one);
-    high = KV_BF16 != 0 ? bf16_to_vec4(one.zw) : uintBitsToFloat(two);
-}
 
 void main() {
     const int thread = int(gl_LocalInvocationID.x), member = thread % LANES, cluster = thread / LANES;

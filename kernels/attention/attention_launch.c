@@ -69,3 +69,50 @@ pio_status pio_attention_few_record(pio_recorder *recorder, const pio_call *call
     };
     return recorder->dispatch(recorder, 0, &launch, &args, sizeof args, error);
 }
+
+/* ---- tiles ---- of 64 virtual rows, and keys in blocks that keep a workgroup's shared memory under 32 KiB */
+
+enum { TILE_ROWS = 64, TILE_GROUPS_A_PROCESSOR = 4, TEAM = 32, MOST_TILE_COLUMNS = 128 };
+
+static pio_status record_tiles(pio_recorder *recorder, const pio_call *call, int32_t keys, uint32_t subgroup_size,
+                               pio_error *error) {
+    pio_attention_args args;
+    pio_attention_bind(call, &args);
+    const int64_t virtual_rows = (int64_t)args.rows * (args.n_heads / args.n_kv_heads);
+    /* Every sequence may end in a tile that it does not fill. */
+    const int64_t most_items = (PIO_CEIL_DIV(virtual_rows, TILE_ROWS) + args.rows) * args.n_kv_heads;
+    const pio_launch launch = {
+        .groups = {(uint32_t)PIO_MIN(most_items, (int64_t)call->n_workers * TILE_GROUPS_A_PROCESSOR), 1, 1},
+        .constants = {call->in[1].layout != PIO_LAYOUT_KV_F32, (uint32_t)args.head_dim, (uint32_t)keys,
+                      (uint32_t)args.page_tokens},
+        .n_constants = 4,
+        .subgroup_size = subgroup_size,
+    };
+    return recorder->dispatch(recorder, 0, &launch, &args, sizeof args, error);
+}
+
+bool pio_attention_match_tile(const pio_call *call) {
+    return call->attrs.head_dim % 16 == 0 && call->attrs.head_dim <= MOST_TILE_COLUMNS &&
+           call->attrs.page_tokens % PIO_KV_PAGE_STEP == 0;
+}
+
+pio_status pio_attention_tile_record(pio_recorder *recorder, const pio_call *call, pio_error *error) {
+    return record_tiles(recorder, call, 16, 0, error);
+}
+
+bool pio_attention_match_matrix(const pio_call *call) {
+    return call->attrs.head_dim % 16 == 0 && call->attrs.head_dim <= 2 * MOST_TILE_COLUMNS &&
+           call->attrs.page_tokens % PIO_KV_PAGE_STEP == 0;
+}
+
+static int32_t matrix_keys(const pio_call *call) {
+    return call->attrs.head_dim <= MOST_TILE_COLUMNS ? 32 : 16;
+}
+
+pio_status pio_attention_matrix_record(pio_recorder *recorder, const pio_call *call, pio_error *error) {
+    return record_tiles(recorder, call, matrix_keys(call), TEAM, error);
+}
+
+pio_status pio_attention_half_record(pio_recorder *recorder, const pio_call *call, pio_error *error) {
+    return record_tiles(recorder, call, matrix_keys(call), 0, error);
+}

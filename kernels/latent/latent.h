@@ -103,6 +103,12 @@ bool pio_latent_tile_match(const struct pio_call *call);
 bool pio_latent_few_match(const struct pio_call *call); /* the row for few tokens, latent_few_avx512bf16.c */
 size_t pio_latent_tile_scratch(const struct pio_call *call);
 pio_status pio_latent_tile_record(struct pio_recorder *recorder, const struct pio_call *call, pio_error *error);
+
+/* Devices' rows by tiles, without and with matrix units. */
+bool pio_latent_device_match(const struct pio_call *call);
+size_t pio_latent_device_scratch(const struct pio_call *call);
+pio_status pio_latent_device_record(struct pio_recorder *recorder, const struct pio_call *call, pio_error *error);
+pio_status pio_latent_matrix_record(struct pio_recorder *recorder, const struct pio_call *call, pio_error *error);
 #endif
 
 #endif
