@@ -159,7 +159,7 @@ void attend(item_of item, int group) {
     q_factor = power_of_two(-q_exponent);
     score_factor *= power_of_two(q_exponent);
 #endif
-    [[unroll]] for (int k = 0; k < DIM / 16; k++) {
+    MATRIX_UNROLL for (int k = 0; k < DIM / 16; k++) {
         vec4 low = from.v[4 * k + 2 * part] * q_factor, high = from.v[4 * k + 2 * part + 1] * q_factor;
         matrix_team_barrier();
         MATRIX_PUT8(scores, team_scores + lane / 2 * SCORES_STRIDE + part * MATRIX_WORDS, low, high);
@@ -190,10 +190,10 @@ void attend(item_of item, int group) {
         if (base + KEYS < n_keys) read_block(item, base + KEYS, n_keys);
         barrier();
 
-        [[unroll]] for (int n = 0; n < KEYS / 16; n++) {
+        MATRIX_UNROLL for (int n = 0; n < KEYS / 16; n++) {
             MATRIX_SUM products;
             MATRIX_ZERO(products);
-            [[unroll]] for (int k = 0; k < DIM / 16; k++) {
+            MATRIX_UNROLL for (int k = 0; k < DIM / 16; k++) {
                 MATRIX_B keys;
                 MATRIX_LOAD_BT(keys, tiles, n * 16 * STRIDE + k * 2 * MATRIX_WORDS, STRIDE);
                 MATRIX_MULTIPLY(products, q[k], keys);
@@ -236,13 +236,13 @@ void attend(item_of item, int group) {
                 scores[row * SCORES_STRIDE + 2 * part + i] = floatBitsToUint(vec4(shrink));
             matrix_team_barrier();
             MATRIX_LOAD4(factor, scores, team_scores, SCORES_STRIDE);
-            [[unroll]] for (int n = 0; n < DIM / 16; n++) MATRIX_SCALE(sums[n], factor);
+            MATRIX_UNROLL for (int n = 0; n < DIM / 16; n++) MATRIX_SCALE(sums[n], factor);
         }
         matrix_team_barrier();
-        [[unroll]] for (int k = 0; k < KEYS / 16; k++) {
+        MATRIX_UNROLL for (int k = 0; k < KEYS / 16; k++) {
             MATRIX_A by;
             MATRIX_LOAD_A(by, weights, team_weights + k * 2 * MATRIX_WORDS, WEIGHTS_STRIDE);
-            [[unroll]] for (int n = 0; n < DIM / 16; n++) {
+            MATRIX_UNROLL for (int n = 0; n < DIM / 16; n++) {
                 MATRIX_B values;
                 MATRIX_LOAD_B(values, tiles, (KEYS + k * 16) * STRIDE + n * 2 * MATRIX_WORDS, STRIDE);
                 MATRIX_MULTIPLY(sums[n], by, values);
@@ -256,7 +256,7 @@ void attend(item_of item, int group) {
     factor *= power_of_two(v_exponent - 8);
 #endif
     F32V4 to = F32V4(row_at(a.y, t, a.y_stride) + 4ul * uint64_t(head * DIM));
-    [[unroll]] for (int n = 0; n < DIM / 16; n++) {
+    MATRIX_UNROLL for (int n = 0; n < DIM / 16; n++) {
         matrix_team_barrier();
         MATRIX_STORE4(sums[n], scores, team_scores, SCORES_STRIDE);
         matrix_team_barrier();

@@ -110,6 +110,7 @@ bool matrix_team_any(bool x) {
 #define MATRIX_STORE(sum, array, at, stride) coopMatStoreNV(sum, array, at, stride, false)
 #define MATRIX_LOAD4                         MATRIX_LOAD_A
 #endif
+
 #define MATRIX_ZERO(sum) sum = MATRIX_SUM(0)
 #define MATRIX_STORE4    MATRIX_STORE
 #define MATRIX_SCALE(sum, factors)                                                                                     \
@@ -117,5 +118,6 @@ bool matrix_team_any(bool x) {
 
 #endif
 
+#define MATRIX_UNROLL [[unroll]]
 #define MATRIX_PUT8(array, at, low, high)                                                                              \
     array[at] = uvec4(packHalf2x16(low.xy), packHalf2x16(low.zw), packHalf2x16(high.xy), packHalf2x16(high.zw))

@@ -4,6 +4,10 @@
  * MATRIX_TILES. */
 #include "kernels/dialect/matrix_teams.glsl"
 
+/* Loops over arrays of matrices stay loops: unrolled, they cost a compiler for a CPU (llvmpipe) minutes; and unrolling
+ * less would pass the 65,535 rounds after which llvmpipe leaves a kernel's loops. */
+#define MATRIX_UNROLL [[dont_unroll]]
+
 struct matrix_left {
     vec4 v[4];
 };

@@ -160,7 +160,7 @@ void attend(item_of item, int part) {
     MATRIX_A q[STEPS];
     MATRIX_SUM sums[2 * VALUES];
     const int q_row = team % 2 * 16 + lane / 2, q_v = min(item.tile * ROWS + q_row, n_virtual - 1);
-    [[unroll]] for (int k = 0; k < STEPS; k++) {
+    MATRIX_UNROLL for (int k = 0; k < STEPS; k++) {
         int column = min((team / 2 * STEPS + k) * 16, COLS - 16) + 8 * (lane % 2);
         vec4 low = query4(sequence, q_v, column) * rows[q_row].x,
              high = query4(sequence, q_v, column + 4) * rows[q_row].x;
@@ -169,7 +169,7 @@ void attend(item_of item, int part) {
         matrix_team_barrier();
         MATRIX_LOAD_A(q[k], patches, team * PATCH, PATCH_STRIDE);
     }
-    [[unroll]] for (int n = 0; n < 2 * VALUES; n++) MATRIX_ZERO(sums[n]);
+    MATRIX_UNROLL for (int n = 0; n < 2 * VALUES; n++) MATRIX_ZERO(sums[n]);
 
     const int n_seen = sequence.context + mine / a.n_heads + 1;
     float reference = NO_SCORE, total = 0;
@@ -185,7 +185,7 @@ void attend(item_of item, int part) {
 
         MATRIX_SUM products;
         MATRIX_ZERO(products);
-        [[unroll]] for (int k = 0; k < STEPS; k++) {
+        MATRIX_UNROLL for (int k = 0; k < STEPS; k++) {
             MATRIX_B keys;
             int step = team / 2 * STEPS + k;
             if (step >= COLS / 16) break;
@@ -225,7 +225,7 @@ void attend(item_of item, int part) {
         }
         barrier();
 
-        [[unroll]] for (int m = 0; m < 2; m++) {
+        MATRIX_UNROLL for (int m = 0; m < 2; m++) {
             if (rescaled == base + 1) {
                 MATRIX_SUM factor;
                 matrix_team_barrier();
@@ -234,13 +234,13 @@ void attend(item_of item, int part) {
                         floatBitsToUint(vec4(rows[16 * m + lane / 2].x));
                 matrix_team_barrier();
                 MATRIX_LOAD4(factor, patches, team * PATCH, PATCH_STRIDE);
-                [[unroll]] for (int n = 0; n < VALUES; n++) MATRIX_SCALE(sums[2 * n + m], factor);
+                MATRIX_UNROLL for (int n = 0; n < VALUES; n++) MATRIX_SCALE(sums[2 * n + m], factor);
             }
         }
         MATRIX_A by[2];
         MATRIX_LOAD_A(by[0], weights, 0, WEIGHTS_STRIDE);
         MATRIX_LOAD_A(by[1], weights, 16 * WEIGHTS_STRIDE, WEIGHTS_STRIDE);
-        [[unroll]] for (int n = 0; n < VALUES; n++) {
+        MATRIX_UNROLL for (int n = 0; n < VALUES; n++) {
             MATRIX_B values;
             int column = team * VALUES + n;
             if (column >= LATENT / 16) break;
@@ -259,11 +259,11 @@ void attend(item_of item, int part) {
             part_write_ends(part_index(sequence.first_row + mine / a.n_heads, part, mine % a.n_heads), reference, total);
     }
     barrier();
-    [[unroll]] for (int m = 0; m < 2; m++) {
+    MATRIX_UNROLL for (int m = 0; m < 2; m++) {
         const int out_row = 16 * m + lane / 2, v = item.tile * ROWS + out_row, t = sequence.first_row + v / a.n_heads,
                   head = v % a.n_heads;
         const float factor = power_of_two(v_exponent - 8) * (whole ? inverse_of(rows[out_row].y) : 1);
-        [[unroll]] for (int n = 0; n < VALUES; n++) {
+        MATRIX_UNROLL for (int n = 0; n < VALUES; n++) {
             int column = (team * VALUES + n) * 16 + 8 * (lane % 2);
             matrix_team_barrier();
             MATRIX_STORE4(sums[2 * n + m], patches, team * PATCH, PATCH_STRIDE);
