@@ -4,10 +4,10 @@
 enum {
     GROUPS_A_PROCESSOR = 2, /* that read at the same time */
     MOST_PARTS = 64,
-    MOST_LANES = 16,    /* threads a key */
-    MOST_NUMBERS = 64,  /* of a thread's part of the queries, and as many sums */
-    READ_AT_ONCE = 4,   /* pieces of 8 columns of K, and of V */
-    COLUMNS = 8,        /* of a piece */
+    MOST_LANES = 16,   /* threads a key */
+    MOST_NUMBERS = 64, /* of a thread's part of the queries, and as many sums */
+    READ_AT_ONCE = 4,  /* pieces of 8 columns of K, and of V */
+    COLUMNS = 8,       /* of a piece */
 };
 
 bool pio_attention_match_device(const pio_call *call) {
@@ -36,7 +36,8 @@ size_t pio_attention_device_scratch(const pio_call *call) {
 /* How attention_few.comp shares out the columns of a head and the heads of a group: more threads a key where fewer
  * would leave a workgroup too few heads to share what it reads. */
 typedef struct few_shape {
-    int32_t lanes, pieces, heads, shares; /* threads a key; pieces of a thread; heads of a workgroup; those of a group */
+    int32_t lanes, pieces, heads,
+        shares; /* threads a key; pieces of a thread; heads of a workgroup; those of a group */
 } few_shape;
 
 static few_shape shape_of(const pio_call *call) {

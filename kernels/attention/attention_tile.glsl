@@ -32,7 +32,8 @@ const int TEAMS = GROUP / 32, ROWS = 16 * TEAMS, EIGHTS = DIM / 8;
 const int READ_WORDS = 2 - KV_BF16;                     /* of 16 bytes, eight columns in the cache */
 const int READS = (KEYS * EIGHTS + GROUP - 1) / GROUP; /* of eight columns, a thread, of K and of V */
 /* Rows of shared arrays are one word longer than what they hold, so that neighbouring rows lie in other banks. */
-const int STRIDE = EIGHTS * MATRIX_WORDS + 1, SCORES_STRIDE = KEYS / 4 + 1, WEIGHTS_STRIDE = KEYS / 8 * MATRIX_WORDS + 1;
+const int STRIDE = EIGHTS * MATRIX_WORDS + 1, SCORES_STRIDE = KEYS / 4 + 1,
+          WEIGHTS_STRIDE = KEYS / 8 * MATRIX_WORDS + 1;
 const float NO_SCORE = -1e38, SLACK = 8;
 
 shared uvec4 tiles[2 * KEYS * STRIDE]; /* keys, then values */
@@ -161,9 +162,9 @@ void attend(item_of item, int group) {
 #endif
     MATRIX_UNROLL for (int k = 0; k < DIM / 16; k++) {
         vec4 low = from.v[4 * k + 2 * part] * q_factor, high = from.v[4 * k + 2 * part + 1] * q_factor;
-        matrix_team_barrier();
+        MATRIX_BARRIER();
         MATRIX_PUT8(scores, team_scores + lane / 2 * SCORES_STRIDE + part * MATRIX_WORDS, low, high);
-        matrix_team_barrier();
+        MATRIX_BARRIER();
         MATRIX_LOAD_A(q[k], scores, team_scores, SCORES_STRIDE);
         MATRIX_ZERO(sums[k]);
     }
@@ -198,9 +199,9 @@ void attend(item_of item, int group) {
                 MATRIX_LOAD_BT(keys, tiles, n * 16 * STRIDE + k * 2 * MATRIX_WORDS, STRIDE);
                 MATRIX_MULTIPLY(products, q[k], keys);
             }
-            MATRIX_STORE4(products, scores, team_scores + n * 4, SCORES_STRIDE);
+            MATRIX_STORE(products, scores, team_scores + n * 4, SCORES_STRIDE);
         }
-        matrix_team_barrier();
+        MATRIX_BARRIER();
 
         /* The softmax of KEYS / 2 scores a thread. */
         float x[KEYS / 2], largest = NO_SCORE;
@@ -231,14 +232,14 @@ void attend(item_of item, int group) {
         }
         if (matrix_team_any(rescales)) {
             MATRIX_SUM factor;
-            matrix_team_barrier(); /* every score was read */
+            MATRIX_BARRIER(); /* every score was read */
             [[unroll]] for (int i = 0; i < 2; i++)
                 scores[row * SCORES_STRIDE + 2 * part + i] = floatBitsToUint(vec4(shrink));
-            matrix_team_barrier();
-            MATRIX_LOAD4(factor, scores, team_scores, SCORES_STRIDE);
+            MATRIX_BARRIER();
+            MATRIX_LOAD(factor, scores, team_scores, SCORES_STRIDE);
             MATRIX_UNROLL for (int n = 0; n < DIM / 16; n++) MATRIX_SCALE(sums[n], factor);
         }
-        matrix_team_barrier();
+        MATRIX_BARRIER();
         MATRIX_UNROLL for (int k = 0; k < KEYS / 16; k++) {
             MATRIX_A by;
             MATRIX_LOAD_A(by, weights, team_weights + k * 2 * MATRIX_WORDS, WEIGHTS_STRIDE);
@@ -257,9 +258,9 @@ void attend(item_of item, int group) {
 #endif
     F32V4 to = F32V4(row_at(a.y, t, a.y_stride) + 4ul * uint64_t(head * DIM));
     MATRIX_UNROLL for (int n = 0; n < DIM / 16; n++) {
-        matrix_team_barrier();
-        MATRIX_STORE4(sums[n], scores, team_scores, SCORES_STRIDE);
-        matrix_team_barrier();
+        MATRIX_BARRIER();
+        MATRIX_STORE(sums[n], scores, team_scores, SCORES_STRIDE);
+        MATRIX_BARRIER();
         if (v >= n_virtual) continue;
         [[unroll]] for (int i = 0; i < 2; i++)
             to.v[4 * n + 2 * part + i] = uintBitsToFloat(scores[row * SCORES_STRIDE + 2 * part + i]) * factor;

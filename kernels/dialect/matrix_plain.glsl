@@ -52,9 +52,9 @@ vec4 matrix_halves(uvec4 words, int i) {
 #define MATRIX_ZERO(sum)                     sum.v[0] = sum.v[1] = vec4(0)
 
 #define MATRIX_AT4(at, stride, e) (at) + matrix_row() * (stride) + 2 * matrix_half() + (e)
-#define MATRIX_STORE4(sum, array, at, stride)                                                                          \
+#define MATRIX_STORE(sum, array, at, stride)                                                                          \
     [[unroll]] for (int e_ = 0; e_ < 2; e_++) array[MATRIX_AT4(at, stride, e_)] = floatBitsToUint(sum.v[e_])
-#define MATRIX_LOAD4(sum, array, at, stride)                                                                           \
+#define MATRIX_LOAD(sum, array, at, stride)                                                                           \
     [[unroll]] for (int e_ = 0; e_ < 2; e_++) sum.v[e_] = uintBitsToFloat(array[MATRIX_AT4(at, stride, e_)])
 #define MATRIX_SCALE(sum, factors)                                                                                     \
     [[unroll]] for (int e_ = 0; e_ < 2; e_++) sum.v[e_] *= factors.v[e_]

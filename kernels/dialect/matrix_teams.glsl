@@ -5,9 +5,7 @@ uint matrix_team() {
 uint matrix_lane() {
     return gl_LocalInvocationIndex % 32;
 }
-void matrix_team_barrier() {
-    barrier();
-}
+#define MATRIX_BARRIER() barrier()
 
 shared uint matrix_anyone;
 

@@ -68,7 +68,7 @@ PIO_ARGS(pio_latent_attention_args) {
     pio_u64 pages;     /* i32: physical page numbers, sequence after sequence */
     pio_u64 scratch;   /* as ATTENTION's, like counters, n_parts and phase */
     pio_u64 counters;
-    pio_i32 rows;      /* the bound T */
+    pio_i32 rows; /* the bound T */
     pio_i32 q_latent_stride, q_stride, y_stride;
     pio_i32 n_heads, head_dim, rope_dim, head_cols, page_tokens;
     pio_i32 n_parts, phase;

@@ -47,8 +47,8 @@ static pio_status record(pio_recorder *recorder, const pio_call *call, uint32_t 
     /* Every sequence may end in a tile that it does not fill. */
     const int64_t most_items = n_tiles(call) + args.rows;
     pio_launch launch = {
-        .groups = {(uint32_t)PIO_MIN(most_items, (int64_t)call->n_workers * GROUPS_A_PROCESSOR),
-                   (uint32_t)args.n_parts, 1},
+        .groups = {(uint32_t)PIO_MIN(most_items, (int64_t)call->n_workers * GROUPS_A_PROCESSOR), (uint32_t)args.n_parts,
+                   1},
         .constants = {(uint32_t)args.head_dim, (uint32_t)(args.head_dim + args.rope_dim),
                       (uint32_t)pio_latent_stride(PIO_LAYOUT_LATENT_BF16, args.head_dim, args.rope_dim),
                       (uint32_t)args.page_tokens},

@@ -3,8 +3,8 @@
  * key and value in one. A workgroup takes an item (sequence, tile, part of the keys), the longest of a sequence first,
  * and walks its keys in blocks of 16, which lie in one page each.
  *
- * A row of sums is too long for one team's registers, so the eight teams share each block: for the scores, a team has 16
- * virtual rows and a quarter of the columns, and the quarters are added up by the softmax; for the values it has all
+ * A row of sums is too long for one team's registers, so the eight teams share each block: for the scores, a team has
+ * 16 virtual rows and a quarter of the columns, and the quarters are added up by the softmax; for the values it has all
  * rows and an eighth of the columns. Scores, weights and factors pass through shared memory, between four barriers a
  * block. References, slack and float16's powers of two are as in kernels/attention/attention_tile.glsl, but that keys
  * are values here and take the values' factor.
@@ -80,7 +80,8 @@ uvec4 latents[READS];
 /* Starts to read the block at key `base`; keys from `last` on are read as zeros. */
 void read_block(item_of item, int base, int last) {
     int page = I32(a.pages).v[item.sequence.first_page + base / PAGE_TOKENS];
-    uint64_t block = a.cache + (uint64_t(page) * uint64_t(PAGE_TOKENS) + uint64_t(base % PAGE_TOKENS)) * uint64_t(2 * STEP);
+    uint64_t row = uint64_t(page) * uint64_t(PAGE_TOKENS) + uint64_t(base % PAGE_TOKENS),
+             block = a.cache + row * uint64_t(2 * STEP);
     [[unroll]] for (int i = 0; i < READS; i++) {
         int eight = i * GROUP + int(gl_LocalInvocationIndex), key = eight / EIGHTS;
         bool there = key < KEYS && base + key < last;
@@ -164,9 +165,9 @@ void attend(item_of item, int part) {
         int column = min((team / 2 * STEPS + k) * 16, COLS - 16) + 8 * (lane % 2);
         vec4 low = query4(sequence, q_v, column) * rows[q_row].x,
              high = query4(sequence, q_v, column + 4) * rows[q_row].x;
-        matrix_team_barrier();
+        MATRIX_BARRIER();
         MATRIX_PUT8(patches, team * PATCH + lane / 2 * PATCH_STRIDE + lane % 2, low, high);
-        matrix_team_barrier();
+        MATRIX_BARRIER();
         MATRIX_LOAD_A(q[k], patches, team * PATCH, PATCH_STRIDE);
     }
     MATRIX_UNROLL for (int n = 0; n < 2 * VALUES; n++) MATRIX_ZERO(sums[n]);
@@ -192,7 +193,7 @@ void attend(item_of item, int part) {
             MATRIX_LOAD_BT(keys, tiles, step * 2, STRIDE);
             MATRIX_MULTIPLY(products, q[k], keys);
         }
-        MATRIX_STORE4(products, patches, team * PATCH, PATCH_STRIDE);
+        MATRIX_STORE(products, patches, team * PATCH, PATCH_STRIDE);
         barrier();
 
         if (has_row) {
@@ -228,12 +229,12 @@ void attend(item_of item, int part) {
         MATRIX_UNROLL for (int m = 0; m < 2; m++) {
             if (rescaled == base + 1) {
                 MATRIX_SUM factor;
-                matrix_team_barrier();
+                MATRIX_BARRIER();
                 [[unroll]] for (int i = 0; i < 2; i++)
                     patches[team * PATCH + lane / 2 * PATCH_STRIDE + lane % 2 * 2 + i] =
                         floatBitsToUint(vec4(rows[16 * m + lane / 2].x));
-                matrix_team_barrier();
-                MATRIX_LOAD4(factor, patches, team * PATCH, PATCH_STRIDE);
+                MATRIX_BARRIER();
+                MATRIX_LOAD(factor, patches, team * PATCH, PATCH_STRIDE);
                 MATRIX_UNROLL for (int n = 0; n < VALUES; n++) MATRIX_SCALE(sums[2 * n + m], factor);
             }
         }
@@ -256,7 +257,8 @@ void attend(item_of item, int part) {
     if (has_row && quarter == 0) {
         rows[row] = vec2(reference, total);
         if (!whole && item.tile * ROWS + row < n_virtual)
-            part_write_ends(part_index(sequence.first_row + mine / a.n_heads, part, mine % a.n_heads), reference, total);
+            part_write_ends(part_index(sequence.first_row + mine / a.n_heads, part, mine % a.n_heads), reference,
+                            total);
     }
     barrier();
     MATRIX_UNROLL for (int m = 0; m < 2; m++) {
@@ -265,12 +267,13 @@ void attend(item_of item, int part) {
         const float factor = power_of_two(v_exponent - 8) * (whole ? inverse_of(rows[out_row].y) : 1);
         MATRIX_UNROLL for (int n = 0; n < VALUES; n++) {
             int column = (team * VALUES + n) * 16 + 8 * (lane % 2);
-            matrix_team_barrier();
-            MATRIX_STORE4(sums[2 * n + m], patches, team * PATCH, PATCH_STRIDE);
-            matrix_team_barrier();
+            MATRIX_BARRIER();
+            MATRIX_STORE(sums[2 * n + m], patches, team * PATCH, PATCH_STRIDE);
+            MATRIX_BARRIER();
             if (v >= n_virtual || column >= LATENT) continue;
             [[unroll]] for (int i = 0; i < 2; i++) {
-                vec4 four = uintBitsToFloat(patches[team * PATCH + lane / 2 * PATCH_STRIDE + lane % 2 * 2 + i]) * factor;
+                vec4 four = uintBitsToFloat(patches[team * PATCH + lane / 2 * PATCH_STRIDE + lane % 2 * 2 + i]);
+                four *= factor;
                 if (whole)
                     F32V4(row_at(a.y, t, a.y_stride)).v[(head * LATENT + column) / 4 + i] = four;
                 else
