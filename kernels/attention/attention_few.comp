@@ -8,11 +8,11 @@
 #include "kernels/kv_cache/kv_cache.glsl"
 
 /* Attention of few rows, limited by memory. A workgroup has one row, up to HEADS query heads of one KV head, which
- * share its keys and values, and a part of the context. LANES neighbouring threads have a key: 8 columns each at a time,
- * so that 128 bytes in a row are one load of a subgroup, and the same columns of the sums. Each such cluster walks its
- * own keys with its own running softmax (Milakov and Gimelshein 2018); no barrier stands before the end of them. Queries
- * and sums are registers: HEADS * CHUNKS * 8 of each, 64 or fewer by attention_launch.c. KEYS keys are read at once, K
- * and V both, before any of them is used. */
+ * share its keys and values, and a part of the context. LANES neighbouring threads have a key: 8 columns each at a
+ * time, so that 128 bytes in a row are one load of a subgroup, and the same columns of the sums. Each such cluster
+ * walks its own keys with its own running softmax (Milakov and Gimelshein 2018); no barrier stands before the end of
+ * them. Queries and sums are registers: HEADS * CHUNKS * 8 of each, 64 or fewer by attention_launch.c. KEYS keys are
+ * read at once, K and V both, before any of them is used. */
 layout(push_constant, scalar) uniform push {
     pio_attention_args a;
 };
