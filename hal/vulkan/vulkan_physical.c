@@ -187,10 +187,11 @@ static void say_why_not(const vulkan_instance *instance, const properties *p, vu
     }
     if (!(p->v11.subgroupSupportedStages & VK_SHADER_STAGE_COMPUTE_BIT) ||
         (p->v11.subgroupSupportedOperations & wanted) != wanted || p->v11.subgroupSize < 4)
-        snprintf(out->why_not, sizeof out->why_not,
-                 "it lacks sums or exchanges over subgroups of 4 threads or more, which every kernel needs: %s, or choose "
-                 "another",
-                 cure_of(p));
+        snprintf(
+            out->why_not, sizeof out->why_not,
+            "it lacks sums or exchanges over subgroups of 4 threads or more, which every kernel needs: %s, or choose "
+            "another",
+            cure_of(p));
 }
 
 /* Multiprocessors, where a vendor's extension tells; else a guess, which sizes probes and splits only. */
