@@ -66,7 +66,7 @@ typedef struct pio_access {
     bool writes;
 } pio_access;
 
-enum { PIO_MAX_ACCESSES = PIO_MAX_IN + PIO_MAX_OUT + 1 };
+enum { PIO_MAX_ACCESSES = PIO_MAX_IN + PIO_MAX_OUT + 2 };
 
 /* One planned node with its addresses, what it touches, and whether a barrier stands before it. */
 typedef struct pio_command {

@@ -75,6 +75,9 @@ pio_status pio_schedule_make(const pio_plan *plan, const pio_memory *memory, pio
             place_operand(plan, memory, planned->out[j], true, &command->call.out[j], command);
         if (planned->scratch_bytes) command->call.scratch = memory->arena + planned->scratch_offset;
         add_access(command, command->call.scratch, planned->scratch_bytes, true);
+        /* A device's row that has partial results may count who has finished. */
+        if (planned->scratch_bytes && memory->step.counters && planned->row->backend != PIO_BACKEND_CPU)
+            add_access(command, memory->step.counters, sizeof(uint32_t) * PIO_STEP_COUNTERS, true);
         for (int32_t j = since; j < i && !command->barrier_before; j++)
             command->barrier_before = conflict(&schedule->commands[j], command);
         if (command->barrier_before) {

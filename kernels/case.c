@@ -218,6 +218,10 @@ void pio_case_latent_cache(pio_case_builder *b, int in, int32_t pages) {
     add_cache(b, in, pages, &(pio_kv_geometry){1, attrs->head_dim, attrs->page_tokens, attrs->rope_dim});
 }
 
+void pio_case_cache_growth(pio_case_builder *b, float doublings) {
+    b->cache_growth = doublings;
+}
+
 void pio_case_output(pio_case_builder *b, int out, int32_t bound, int32_t live, int32_t cols) {
     int64_t stride = pio_encoding_stride(PIO_ENC_F32, cols);
     int block = case_block_add(b, CASE_OUTPUT, stride * bound);

@@ -52,6 +52,8 @@ void *pio_case_words(pio_case_builder *builder, int in, int64_t bytes);
 void pio_case_cache(pio_case_builder *builder, int in, int32_t pages);
 /* The same of latents, with attrs.head_dim and rope_dim. */
 void pio_case_latent_cache(pio_case_builder *builder, int in, int32_t pages);
+/* The later a token, the larger its values, or its latent: 2^(doublings * position). */
+void pio_case_cache_growth(pio_case_builder *builder, float doublings);
 /* The step: ragged sequences with shuffled pages; fills all of call->step. `bound` >= the sum of n_rows. */
 void pio_case_step(pio_case_builder *builder, const pio_case_sequence *sequences, int n_sequences, int32_t bound);
 /* Parts of the step that a case sets itself, after pio_case_step: ids [live tokens]; the wanted rows and their draws,

@@ -100,7 +100,9 @@ static bool fill_cache(pio_case_builder *b, case_block *block, pio_layout layout
         int32_t rows = sequences[s].context + (block->written ? 0 : sequences[s].n_rows);
         for (int32_t t = 0; t < rows; t++) {
             int32_t at = pages[sequences[s].first_page + t / page_tokens] * page_tokens + t % page_tokens;
-            for (int32_t i = 0; i < n_floats; i++) kv[i] = pio_case_gaussian(b);
+            const float size = exp2f(b->cache_growth * (float)t);
+            for (int32_t i = 0; i < n_floats; i++)
+                kv[i] = pio_case_gaussian(b) * (i >= n || b->geometry.rope_dim ? size : 1.0f);
             pio_kv_write_row(layout, &b->geometry, block->row.data, at, kv, kv + n);
             pio_kv_read_row(layout, &b->geometry, block->row.data, at, kv, kv + n);
             pio_kv_write_row(pio_kv_layout_f32(&b->geometry), &b->geometry, block->reference.data, at, kv, kv + n);
@@ -122,9 +124,9 @@ static void resolve_call(const pio_case_builder *b, pio_call *call, bool row) {
         operand->address = resolve(b, operand->address, row);
         operand->live = resolve(b, operand->live, row);
     }
-    pio_addr *const parts[] = {&call->step.counts,      &call->step.ids,       &call->step.positions,
-                               &call->step.cache_rows,  &call->step.sequences, &call->step.pages,
-                               &call->step.out_rows,    &call->step.draws,     &call->step.taps,
+    pio_addr *const parts[] = {&call->step.counts,       &call->step.ids,       &call->step.positions,
+                               &call->step.cache_rows,   &call->step.sequences, &call->step.pages,
+                               &call->step.out_rows,     &call->step.draws,     &call->step.taps,
                                &call->step.picture_rows, &call->step.counters};
     for (size_t i = 0; i < PIO_COUNT(parts); i++) *parts[i] = resolve(b, (pio_addr)(b->step_blocks[i] + 1), row);
 }

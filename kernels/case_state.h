@@ -44,6 +44,7 @@ struct pio_case_builder {
     int step_blocks[11]; /* in pio_step_addresses' order, -1: absent */
     pio_kv_geometry geometry;
     int32_t cache_pages;
+    float cache_growth;
     uint64_t random;
     double tolerance;
     const char *reason;

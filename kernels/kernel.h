@@ -64,8 +64,8 @@ typedef struct pio_call {
     pio_operand in[PIO_MAX_IN], out[PIO_MAX_OUT];
     pio_attrs attrs;
     pio_step_addresses step;
-    pio_addr scratch; /* of the size that the row's scratch() asked for, shared by the workers, 64-byte aligned */
-    int n_workers;    /* of the device, for sizing splits */
+    pio_addr scratch;  /* of the size that the row's scratch() asked for, shared by the workers, 64-byte aligned */
+    int n_workers;     /* of the device, for sizing splits */
     int subgroup_size; /* of the device; 0 where nobody said */
 } pio_call;
 

@@ -61,7 +61,7 @@ typedef struct pio_step_addresses {
     pio_u64 draws;        /* pio_step_draw [max_outs], beside out_rows */
     pio_u64 taps;         /* pio_step_taps [max_patches]; 0: no vision step */
     pio_u64 picture_rows; /* u64 [max_tokens]: the address of the picture row that a token stands for, 0: none */
-    pio_u64 counters;     /* u32 [PIO_STEP_COUNTERS]: zero between commands, who counts with them leaves them so; 0: none */
+    pio_u64 counters; /* u32 [PIO_STEP_COUNTERS]: zero between commands, who counts with them leaves them so; 0: none */
 } pio_step_addresses;
 #endif
 

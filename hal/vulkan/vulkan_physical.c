@@ -168,7 +168,8 @@ static const char *cure_of(const properties *p) {
 
 static void say_why_not(const vulkan_instance *instance, const properties *p, vulkan_physical *out) {
     const uint32_t version = p->base.properties.apiVersion;
-    const VkSubgroupFeatureFlags wanted = VK_SUBGROUP_FEATURE_BASIC_BIT | VK_SUBGROUP_FEATURE_ARITHMETIC_BIT;
+    const VkSubgroupFeatureFlags wanted =
+        VK_SUBGROUP_FEATURE_BASIC_BIT | VK_SUBGROUP_FEATURE_ARITHMETIC_BIT | VK_SUBGROUP_FEATURE_SHUFFLE_BIT;
     features f;
     if (version < VK_API_VERSION_1_2) {
         snprintf(out->why_not, sizeof out->why_not, "its driver has Vulkan %u.%u and 1.2 is needed: %s",
@@ -186,9 +187,11 @@ static void say_why_not(const vulkan_instance *instance, const properties *p, vu
     }
     if (!(p->v11.subgroupSupportedStages & VK_SHADER_STAGE_COMPUTE_BIT) ||
         (p->v11.subgroupSupportedOperations & wanted) != wanted || p->v11.subgroupSize < 4)
-        snprintf(out->why_not, sizeof out->why_not,
-                 "it lacks sums over subgroups of 4 threads or more, which every kernel needs: %s, or choose another",
-                 cure_of(p));
+        snprintf(
+            out->why_not, sizeof out->why_not,
+            "it lacks sums or exchanges over subgroups of 4 threads or more, which every kernel needs: %s, or choose "
+            "another",
+            cure_of(p));
 }
 
 /* Multiprocessors, where a vendor's extension tells; else a guess, which sizes probes and splits only. */

@@ -51,6 +51,11 @@ bool pio_attention_match(const pio_call *call);
 bool pio_attention_match_device(const pio_call *call);
 size_t pio_attention_device_scratch(const pio_call *call);
 pio_status pio_attention_few_record(pio_recorder *recorder, const pio_call *call, pio_error *error);
+bool pio_attention_match_tile(const pio_call *call);
+pio_status pio_attention_tile_record(pio_recorder *recorder, const pio_call *call, pio_error *error);
+bool pio_attention_match_matrix(const pio_call *call);
+pio_status pio_attention_matrix_record(pio_recorder *recorder, const pio_call *call, pio_error *error);
+pio_status pio_attention_half_record(pio_recorder *recorder, const pio_call *call, pio_error *error);
 
 /* Into how many parts, at most, a device cuts each of `n_items` that it has at once, so that all its processors read;
  * and the bytes of the parts' results for rows of `n_heads` heads of `dim` columns. */

@@ -11,6 +11,7 @@ typedef struct attention_case {
     int32_t n_heads, n_kv_heads, head_dim, page_tokens;
     float q_scale;
     int32_t flags;
+    float growth; /* of values, in doublings a token */
 } attention_case;
 
 static const attention_case cases[] = {
@@ -29,6 +30,11 @@ static const attention_case cases[] = {
     {"pictures, head size 80", {{0, 64}, {0, 131}}, 2, 0, 3, 3, 80, 64, 1.0f, PIO_ATTENTION_FULL},
     {"pictures, head size 16", {{0, 37}, {0, 1}, {0, 97}}, 3, 5, 4, 4, 16, 64, 1.0f, PIO_ATTENTION_FULL},
     {"one picture, large scores", {{0, 500}}, 1, 0, 2, 2, 64, 64, 12.0f, PIO_ATTENTION_FULL},
+    {"decode, one KV head, cut", {{2100, 1}}, 1, 0, 5, 1, 128, 64, 1.0f},
+    {"decode, head size 256, cut", {{900, 1}}, 1, 0, 16, 2, 256, 64, 1.0f},
+    {"eight rows, some cut", {{700, 1}, {64, 3}, {1000, 2}, {0, 1}}, 4, 1, 3, 1, 80, 64, 1.0f},
+    {"four rows, group of 8, large scores", {{513, 4}}, 1, 0, 8, 1, 128, 64, 12.0f},
+    {"values that grow", {{150, 40}, {300, 1}}, 2, 2, 4, 2, 64, 64, 1.0f, 0, 0.07f},
 };
 
 bool pio_attention_case(pio_case_builder *builder, int index) {
@@ -44,6 +50,8 @@ bool pio_attention_case(pio_case_builder *builder, int index) {
     pio_case_name(builder, "%s", c->name);
     if (row->features & PIO_CPU_AVX512BF16)
         pio_case_tolerance(builder, c->q_scale > 1.0f ? 5e-4 : 2e-5, "q and the weights are rounded to bf16");
+    if (row->record == pio_attention_matrix_record || row->record == pio_attention_half_record)
+        pio_case_tolerance(builder, c->q_scale > 1.0f ? 1e-5 : 4e-7, "q and the weights are rounded to float16");
     attrs->flags = c->flags;
     attrs->n_heads = c->n_heads;
     attrs->n_kv_heads = c->n_kv_heads;
@@ -53,6 +61,7 @@ bool pio_attention_case(pio_case_builder *builder, int index) {
     pio_case_step(builder, c->sequences, c->n_sequences, live + c->padding);
     pio_case_acts(builder, 0, live + c->padding, live, c->n_heads * c->head_dim, c->q_scale);
     pio_case_cache(builder, 1, pages + 2);
+    pio_case_cache_growth(builder, c->growth);
     pio_case_output(builder, 0, live + c->padding, live, c->n_heads * c->head_dim);
     return true;
 }

@@ -7,12 +7,12 @@
 #include "kernels/attention/sequences.glsl"
 #include "kernels/kv_cache/kv_cache.glsl"
 
-/* Attention of few rows, limited by memory. A workgroup has one row, up to HEADS query heads of one KV head, which share
- * its keys and values, and a part of the context. LANES neighbouring threads have a key: 8 columns each at a time, so
- * that 128 bytes in a row are one load of a subgroup, and the same columns of the sums. Each such cluster walks its own
- * keys with its own running softmax (Milakov and Gimelshein 2018); no barrier stands before the end of them. Queries and
- * sums are registers: HEADS * CHUNKS * 8 of each, 64 or fewer by attention_launch.c. KEYS keys are read at once, K and V
- * both, before any of them is used. */
+/* Attention of few rows, limited by memory. A workgroup has one row, up to HEADS query heads of one KV head, which
+ * share its keys and values, and a part of the context. LANES neighbouring threads have a key: 8 columns each at a
+ * time, so that 128 bytes in a row are one load of a subgroup, and the same columns of the sums. Each such cluster
+ * walks its own keys with its own running softmax (Milakov and Gimelshein 2018); no barrier stands before the end of
+ * them. Queries and sums are registers: HEADS * CHUNKS * 8 of each, 64 or fewer by attention_launch.c. KEYS keys are
+ * read at once, K and V both, before any of them is used. */
 layout(push_constant, scalar) uniform push {
     pio_attention_args a;
 };
@@ -23,7 +23,8 @@ layout(constant_id = 3) const int LANES = 4; /* a power of two, at most the subg
 layout(constant_id = 4) const int KEYS = 2;
 layout(constant_id = 5) const int PAGE_TOKENS = 64;
 
-#define VALUE_DIM DIM
+#define VALUE_DIM       DIM
+#define PART_LEAST_KEYS 64
 #include "kernels/attention/parts.glsl"
 
 const int CHUNKS = (DIM / 8 + LANES - 1) / LANES; /* of 8 columns, a thread */
@@ -33,11 +34,6 @@ const int BATCH = HEADS < 4 ? HEADS : 4;
 
 shared vec4 exchange[2 * BATCH * GROUP];
 shared vec2 cluster_ends[HEADS * CLUSTERS], ends[HEADS];
-
-void open8(uvec4 one, uvec4 two, out vec4 low, out vec4 high) {
-    low = KV_BF16 != 0 ? bf16_to_vec4(one.xy) : uintBitsToFloat(one);
-    high = KV_BF16 != 0 ? bf16_to_vec4(one.zw) : uintBitsToFloat(two);
-}
 
 void main() {
     const int thread = int(gl_LocalInvocationID.x), member = thread % LANES, cluster = thread / LANES;

@@ -4,10 +4,10 @@
 enum {
     GROUPS_A_PROCESSOR = 2, /* that read at the same time */
     MOST_PARTS = 64,
-    MOST_LANES = 16,    /* threads a key */
-    MOST_NUMBERS = 64,  /* of a thread's part of the queries, and as many sums */
-    READ_AT_ONCE = 4,   /* pieces of 8 columns of K, and of V */
-    COLUMNS = 8,        /* of a piece */
+    MOST_LANES = 16,   /* threads a key */
+    MOST_NUMBERS = 64, /* of a thread's part of the queries, and as many sums */
+    READ_AT_ONCE = 4,  /* pieces of 8 columns of K, and of V */
+    COLUMNS = 8,       /* of a piece */
 };
 
 bool pio_attention_match_device(const pio_call *call) {
@@ -36,7 +36,8 @@ size_t pio_attention_device_scratch(const pio_call *call) {
 /* How attention_few.comp shares out the columns of a head and the heads of a group: more threads a key where fewer
  * would leave a workgroup too few heads to share what it reads. */
 typedef struct few_shape {
-    int32_t lanes, pieces, heads, shares; /* threads a key; pieces of a thread; heads of a workgroup; those of a group */
+    int32_t lanes, pieces, heads,
+        shares; /* threads a key; pieces of a thread; heads of a workgroup; those of a group */
 } few_shape;
 
 static few_shape shape_of(const pio_call *call) {
@@ -68,4 +69,51 @@ pio_status pio_attention_few_record(pio_recorder *recorder, const pio_call *call
         .n_constants = 6,
     };
     return recorder->dispatch(recorder, 0, &launch, &args, sizeof args, error);
+}
+
+/* ---- tiles ---- of 64 virtual rows, and keys in blocks that keep a workgroup's shared memory under 32 KiB */
+
+enum { TILE_ROWS = 64, TILE_GROUPS_A_PROCESSOR = 4, TEAM = 32, MOST_TILE_COLUMNS = 128 };
+
+static pio_status record_tiles(pio_recorder *recorder, const pio_call *call, int32_t keys, uint32_t subgroup_size,
+                               pio_error *error) {
+    pio_attention_args args;
+    pio_attention_bind(call, &args);
+    const int64_t virtual_rows = (int64_t)args.rows * (args.n_heads / args.n_kv_heads);
+    /* Every sequence may end in a tile that it does not fill. */
+    const int64_t most_items = (PIO_CEIL_DIV(virtual_rows, TILE_ROWS) + args.rows) * args.n_kv_heads;
+    const pio_launch launch = {
+        .groups = {(uint32_t)PIO_MIN(most_items, (int64_t)call->n_workers * TILE_GROUPS_A_PROCESSOR), 1, 1},
+        .constants = {call->in[1].layout != PIO_LAYOUT_KV_F32, (uint32_t)args.head_dim, (uint32_t)keys,
+                      (uint32_t)args.page_tokens},
+        .n_constants = 4,
+        .subgroup_size = subgroup_size,
+    };
+    return recorder->dispatch(recorder, 0, &launch, &args, sizeof args, error);
+}
+
+bool pio_attention_match_tile(const pio_call *call) {
+    return call->attrs.head_dim % 16 == 0 && call->attrs.head_dim <= MOST_TILE_COLUMNS &&
+           call->attrs.page_tokens % PIO_KV_PAGE_STEP == 0;
+}
+
+pio_status pio_attention_tile_record(pio_recorder *recorder, const pio_call *call, pio_error *error) {
+    return record_tiles(recorder, call, 16, 0, error);
+}
+
+bool pio_attention_match_matrix(const pio_call *call) {
+    return call->attrs.head_dim % 16 == 0 && call->attrs.head_dim <= 2 * MOST_TILE_COLUMNS &&
+           call->attrs.page_tokens % PIO_KV_PAGE_STEP == 0;
+}
+
+static int32_t matrix_keys(const pio_call *call) {
+    return call->attrs.head_dim <= MOST_TILE_COLUMNS ? 32 : 16;
+}
+
+pio_status pio_attention_matrix_record(pio_recorder *recorder, const pio_call *call, pio_error *error) {
+    return record_tiles(recorder, call, matrix_keys(call), TEAM, error);
+}
+
+pio_status pio_attention_half_record(pio_recorder *recorder, const pio_call *call, pio_error *error) {
+    return record_tiles(recorder, call, matrix_keys(call), 0, error);
 }

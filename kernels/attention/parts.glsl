@@ -5,8 +5,8 @@
  * every thread's memoryBarrierBuffer() and the barrier() order them before the first thread's atomic addition, and the
  * last one's addition, which returned the others', before its reads. The counter goes back to 0 for the next command.
  *
- * The includer has the arguments `a` in its push constants, and defines VALUE_DIM, a multiple of 4. */
-const int PART_LEAST_KEYS = 64; /* a part's start costs as much as some tens of keys */
+ * The includer has the arguments `a` in its push constants, and defines VALUE_DIM, a multiple of 4, and
+ * PART_LEAST_KEYS: a part's start costs as much as some tens of keys. */
 const float NO_SCORE = -1e38;   /* below every score, but no infinity, so that differences are numbers */
 
 layout(buffer_reference, scalar, buffer_reference_align = 16) coherent buffer PART_SUMS { vec4 v[]; };

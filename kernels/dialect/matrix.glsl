@@ -7,11 +7,18 @@
  *   MATRIX_MULTIPLY(sum, a, b)             sum += a b
  *   MATRIX_STORE(sum, array, at, stride)   row by row, four float32 an element; MATRIX_STORED(array, at, stride, r, c)
  *                                          is a number of them
+ *   MATRIX_LOAD(sum, array, at, stride)    what was stored so
+ *   MATRIX_SCALE(sum, factors)             sum[r][c] *= factors[r][c], both sums
+ *   MATRIX_PUT8(array, at, low, high)      eight numbers of a factor's row; they take MATRIX_WORDS elements
  *   MATRIX_BARRIER()                       of the team's threads and what they have in shared memory
+ *   matrix_team_any(x)                     whether x is true for one of them; teams pass by it, as by the barrier, all
+ *                                          alike, for an emulated team may have the threads of many subgroups
  *
  * Khronos's extension where glslc knows it (PIO_MATRIX_KHR), else NVIDIA's, which has the same instructions. With
  * PIO_MATRIX_EMULATED a team's threads keep plain numbers: slow, for trying a kernel's logic where there are none. */
 #ifdef PIO_MATRIX_EMULATED
+
+#include "kernels/dialect/matrix_teams.glsl"
 
 struct matrix_factor {
     float v[256];
@@ -22,13 +29,6 @@ struct matrix_sum {
 #define MATRIX_A   matrix_factor
 #define MATRIX_B   matrix_factor
 #define MATRIX_SUM matrix_sum
-
-uint matrix_team() {
-    return gl_LocalInvocationIndex / 32;
-}
-uint matrix_lane() {
-    return gl_LocalInvocationIndex % 32;
-}
 
 float matrix_half(uvec4 words, int i) {
     vec2 two = unpackHalf2x16(words[i / 2]);
@@ -46,7 +46,11 @@ float matrix_half(uvec4 words, int i) {
 #define MATRIX_STORE(sum, array, at, stride)                                                                           \
     for (int e_ = int(matrix_lane()), j_ = 0; j_ < 8; j_++, e_ += 32)                                                  \
         array[(at) + e_ / 16 * (stride) + e_ % 16 / 4][e_ % 4] = floatBitsToUint(sum.v[j_])
-#define MATRIX_BARRIER() barrier()
+#define MATRIX_LOAD(sum, array, at, stride)                                                                            \
+    for (int e_ = int(matrix_lane()), j_ = 0; j_ < 8; j_++, e_ += 32)                                                  \
+        sum.v[j_] = uintBitsToFloat(array[(at) + e_ / 16 * (stride) + e_ % 16 / 4][e_ % 4])
+#define MATRIX_SCALE(sum, factors)                                                                                     \
+    for (int e_ = 0; e_ < 8; e_++) sum.v[e_] *= factors.v[e_]
 
 void matrix_multiply(inout matrix_sum sum, matrix_factor a, matrix_factor b) {
     for (int e = 0; e < 8; e++) {
@@ -78,6 +82,7 @@ uint matrix_lane() {
 #define MATRIX_LOAD_BT(m, array, at, stride) coopMatLoad(m, array, at, stride, gl_CooperativeMatrixLayoutColumnMajor)
 #define MATRIX_MULTIPLY(sum, a, b)           sum = coopMatMulAdd(a, b, sum)
 #define MATRIX_STORE(sum, array, at, stride) coopMatStore(sum, array, at, stride, gl_CooperativeMatrixLayoutRowMajor)
+#define MATRIX_LOAD                          MATRIX_LOAD_A
 #else
 #extension GL_NV_cooperative_matrix : require
 #define MATRIX_A                             fcoopmatNV<16, gl_ScopeSubgroup, 16, 16>
@@ -88,10 +93,22 @@ uint matrix_lane() {
 #define MATRIX_LOAD_BT(m, array, at, stride) coopMatLoadNV(m, array, at, stride, true)
 #define MATRIX_MULTIPLY(sum, a, b)           sum = coopMatMulAddNV(a, b, sum)
 #define MATRIX_STORE(sum, array, at, stride) coopMatStoreNV(sum, array, at, stride, false)
+#define MATRIX_LOAD                          MATRIX_LOAD_A
 #endif
 #define MATRIX_ZERO(sum) sum = MATRIX_SUM(0)
 #define MATRIX_BARRIER() subgroupMemoryBarrierShared(), subgroupBarrier()
+#define MATRIX_SCALE(sum, factors)                                                                                     \
+    [[unroll]] for (int e_ = 0; e_ < sum.length(); e_++) sum[e_] *= factors[e_]
+
+bool matrix_team_any(bool x) {
+    return subgroupMax(x ? 1 : 0) != 0;
+}
 
 #endif
+
+#define MATRIX_WORDS  1
+#define MATRIX_UNROLL [[unroll]]
+#define MATRIX_PUT8(array, at, low, high)                                                                              \
+    array[at] = uvec4(packHalf2x16(low.xy), packHalf2x16(low.zw), packHalf2x16(high.xy), packHalf2x16(high.zw))
 
 #define MATRIX_STORED(array, at, stride, r, c) uintBitsToFloat(array[(at) + (r) * (stride) + (c) / 4][(c) % 4])

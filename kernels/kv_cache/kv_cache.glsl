@@ -18,3 +18,9 @@ void kv_write(uint64_t block, int head_dim, int t, int d, vec4 x) {
     else
         F32V4(block).v[at] = x;
 }
+
+/* Eight columns that were read as one word (bf16) or two. */
+void open8(uvec4 one, uvec4 two, out vec4 low, out vec4 high) {
+    low = KV_BF16 != 0 ? bf16_to_vec4(one.xy) : uintBitsToFloat(one);
+    high = KV_BF16 != 0 ? bf16_to_vec4(one.zw) : uintBitsToFloat(two);
+}

@@ -68,7 +68,7 @@ PIO_ARGS(pio_latent_attention_args) {
     pio_u64 pages;     /* i32: physical page numbers, sequence after sequence */
     pio_u64 scratch;   /* as ATTENTION's, like counters, n_parts and phase */
     pio_u64 counters;
-    pio_i32 rows;      /* the bound T */
+    pio_i32 rows; /* the bound T */
     pio_i32 q_latent_stride, q_stride, y_stride;
     pio_i32 n_heads, head_dim, rope_dim, head_cols, page_tokens;
     pio_i32 n_parts, phase;
@@ -103,6 +103,12 @@ bool pio_latent_tile_match(const struct pio_call *call);
 bool pio_latent_few_match(const struct pio_call *call); /* the row for few tokens, latent_few_avx512bf16.c */
 size_t pio_latent_tile_scratch(const struct pio_call *call);
 pio_status pio_latent_tile_record(struct pio_recorder *recorder, const struct pio_call *call, pio_error *error);
+
+/* Devices' rows by tiles, without and with matrix units. */
+bool pio_latent_device_match(const struct pio_call *call);
+size_t pio_latent_device_scratch(const struct pio_call *call);
+pio_status pio_latent_device_record(struct pio_recorder *recorder, const struct pio_call *call, pio_error *error);
+pio_status pio_latent_matrix_record(struct pio_recorder *recorder, const struct pio_call *call, pio_error *error);
 #endif
 
 #endif

@@ -40,6 +40,7 @@ typedef struct latent_case {
     int32_t n_heads, head_dim, rope_dim, nope_dim, page_tokens;
     int32_t flags;
     float q_scale;
+    float growth; /* of latents, in doublings a token */
 } latent_case;
 
 static const latent_case cases[] = {
@@ -51,6 +52,8 @@ static const latent_case cases[] = {
     {"a long context, cut", {{1500, 1}}, 1, 0, 12, 96, 32, 40, 64, PIO_ROPE_INTERLEAVED, 1},
     {"large scores", {{200, 9}, {0, 40}}, 2, 15, 6, 64, 16, 16, 64, 0, 12},
     {"few, large scores", {{200, 3}, {70, 2}}, 2, 1, 14, 64, 32, 16, 64, 0, 12},
+    {"three rows of 20 heads, cut", {{900, 2}, {40, 1}}, 2, 0, 20, 128, 64, 32, 64, PIO_ROPE_INTERLEAVED, 1},
+    {"latents that grow", {{90, 30}, {200, 1}}, 2, 1, 20, 128, 32, 32, 64, 0, 0.002f, 0.07f},
     {"few, heads that fill no four", {{129, 2}, {0, 1}}, 2, 0, 7, 96, 32, 8, 64, PIO_ROPE_INTERLEAVED, 1},
 };
 
@@ -118,8 +121,12 @@ bool pio_latent_attention_case(pio_case_builder *b, int index) {
     if (c->q_scale > 1) pio_case_tolerance(b, 1e-8, "rounding of large scores is multiplied by the exponential");
     if (pio_case_row(b)->features & PIO_CPU_AVX512BF16)
         pio_case_tolerance(b, c->q_scale > 1 ? 5e-4 : 2e-5, "q and the weights are rounded to bf16");
+    if (pio_case_row(b)->record == pio_latent_device_record || pio_case_row(b)->record == pio_latent_matrix_record)
+        pio_case_tolerance(b, c->q_scale > 1 || c->growth > 0 ? 1e-5 : 4e-7,
+                           "q and the weights are rounded to float16");
     pio_case_acts(b, 0, bound, live, c->n_heads * c->head_dim, c->q_scale * 0.3f);
     pio_case_latent_cache(b, 1, pages);
+    pio_case_cache_growth(b, c->growth);
     pio_case_acts(b, 2, bound, live, c->n_heads * (c->rope_dim + c->nope_dim), c->q_scale * 0.3f);
     pio_case_output(b, 0, bound, live, c->n_heads * c->head_dim);
     return true;
