@@ -23,11 +23,15 @@ int pio_pool_size(const pio_pool *pool);
  * returned. One thread at a time may run a pool. */
 void pio_pool_run(pio_pool *pool, void (*work)(void *context, int worker, int n_workers), void *context);
 
-/* A point that n threads pass together. */
+/* A point that n threads pass together. Those who wait look at one cache line, those who arrive write to another: else
+ * every arrival would take the line from all who wait. */
 typedef struct pio_barrier {
-    atomic_int arrived, sleepers;
     atomic_uint phase;
+    atomic_int sleepers;
     int n;
+    char apart[64];
+    atomic_int arrived;
+    char apart_from_others[64];
 } pio_barrier;
 
 void pio_barrier_init(pio_barrier *barrier, int n);

@@ -3,6 +3,7 @@
 set(PIO_ISA_avx2 -mavx2 -mfma -mf16c -mbmi2)
 set(PIO_ISA_avx512 ${PIO_ISA_avx2} -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx512cd -mavx512vnni -mprefer-vector-width=512)
 set(PIO_ISA_avx512bf16 ${PIO_ISA_avx512} -mavx512bf16)
+set(PIO_ISA_amx ${PIO_ISA_avx512bf16} -mamx-tile -mamx-int8 -mamx-bf16)
 
 if(NOT PIO_HAS_VULKAN)
     set(PIO_WITHOUT "${CMAKE_SOURCE_DIR}/hal/vulkan/")
@@ -18,7 +19,7 @@ foreach(layer ${PIO_LAYERS})
 endforeach()
 
 foreach(source ${PIO_SOURCES})
-    foreach(isa avx2 avx512 avx512bf16)
+    foreach(isa avx2 avx512 avx512bf16 amx)
         if(source MATCHES "_${isa}\\.c$")
             set(options ${PIO_ISA_${isa}})
             if(PIO_FUZZ) # not what is fuzzed, and clang takes minutes to instrument unrolled intrinsics

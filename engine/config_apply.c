@@ -10,7 +10,7 @@ static uint32_t features_off(const pio_config *config) {
         uint32_t bits;
     } sets[] = {{"avx2", PIO_CPU_AVX2 | PIO_CPU_AVX512 | PIO_CPU_AVX512BF16 | PIO_CPU_AMX},
                 {"avx512", PIO_CPU_AVX512 | PIO_CPU_AVX512BF16 | PIO_CPU_AMX},
-                {"avx512bf16", PIO_CPU_AVX512BF16},
+                {"avx512bf16", PIO_CPU_AVX512BF16 | PIO_CPU_AMX}, /* AMX rows lean on it */
                 {"amx", PIO_CPU_AMX}};
     uint32_t bits = 0;
     for (int32_t i = 0; i < pio_config_count(config, PIO_KEY_CPU_WITHOUT); i++)

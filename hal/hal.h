@@ -36,7 +36,7 @@ typedef enum pio_feature {
     PIO_CPU_AVX2 = 1 << 0,   /* with FMA, F16C, BMI2 */
     PIO_CPU_AVX512 = 1 << 1, /* F, BW, VL, DQ, CD and VNNI */
     PIO_CPU_AVX512BF16 = 1 << 2,
-    PIO_CPU_AMX = 1 << 3, /* int8 and bf16 tiles, permission granted */
+    PIO_CPU_AMX = 1 << 3, /* int8 and bf16 tiles, permission granted; only with AVX512BF16 */
 
     PIO_VULKAN_BASE = 0,          /* Vulkan 1.2 with buffer device addresses, 64-bit and 8-bit integers, subgroups */
     PIO_VULKAN_DOT8 = 1 << 0,     /* integer dot products of 4 x 8 bits, in hardware */

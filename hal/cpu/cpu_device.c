@@ -7,6 +7,26 @@
 
 #if defined(__x86_64__)
 #include <cpuid.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+/* ARCH_REQ_XCOMP_PERM and XFEATURE_XTILEDATA of asm/prctl.h and the kernel, 5.16 and later. */
+enum { REQUEST_PERMISSION = 0x1023, TILE_DATA = 18 };
+
+typedef enum amx_state { AMX_NONE, AMX_REFUSED, AMX_USABLE } amx_state;
+
+/* Asks the system for the tiles' state: the permission is the process's, and a thread that has it gets its 8 KiB of
+ * state at its first use. Asking again changes nothing. */
+static amx_state find_amx(void) {
+    const unsigned bf16 = 1u << 22, tile = 1u << 24, int8 = 1u << 25, all = bf16 | tile | int8; /* leaf 7, EDX */
+    const unsigned tile_states = 3u << 17;                                                      /* of XCR0 */
+    unsigned eax, ebx, ecx, edx, xcr0, high;
+    if (!__get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx) || (edx & all) != all) return AMX_NONE;
+    if (!__get_cpuid(1, &eax, &ebx, &ecx, &edx) || !(ecx & bit_OSXSAVE)) return AMX_NONE;
+    __asm__ volatile("xgetbv" : "=a"(xcr0), "=d"(high) : "c"(0));
+    if ((xcr0 & tile_states) != tile_states) return AMX_REFUSED;
+    return syscall(SYS_arch_prctl, REQUEST_PERMISSION, TILE_DATA) ? AMX_REFUSED : AMX_USABLE;
+}
 #endif
 
 uint32_t cpu_detect_features(void) {
@@ -25,6 +45,7 @@ uint32_t cpu_detect_features(void) {
     /* AVX512_BF16: leaf 7, subleaf 1, EAX bit 5 */
     if ((features & PIO_CPU_AVX512) && __get_cpuid_count(7, 1, &eax, &ebx, &ecx, &edx) && (eax & 1u << 5))
         features |= PIO_CPU_AVX512BF16;
+    if ((features & PIO_CPU_AVX512BF16) && find_amx() == AMX_USABLE) features |= PIO_CPU_AMX;
 #endif
     return features;
 }
@@ -45,6 +66,15 @@ static void cpu_name(char *name, size_t bytes) {
 #endif
 }
 
+/* What a person should know of the tiles. */
+static const char *amx_detail(uint32_t features) {
+    if (features & PIO_CPU_AMX) return ", AMX";
+#if defined(__x86_64__)
+    if (find_amx() == AMX_REFUSED) return ", AMX not permitted by the system";
+#endif
+    return "";
+}
+
 static void fill_caps(pio_device_caps *caps, int n_workers, uint32_t features) {
     memset(caps, 0, sizeof *caps);
     caps->backend = PIO_BACKEND_CPU;
@@ -60,7 +90,7 @@ static void fill_caps(pio_device_caps *caps, int n_workers, uint32_t features) {
              features & PIO_CPU_AVX512 ? ", AVX-512 VNNI"
              : features & PIO_CPU_AVX2 ? ", AVX2"
                                        : "",
-             features & PIO_CPU_AVX512BF16 ? " BF16" : "", features & PIO_CPU_AMX ? ", AMX" : "");
+             features & PIO_CPU_AVX512BF16 ? " BF16" : "", amx_detail(features));
 }
 
 static void get_caps(pio_device *base, pio_device_caps *caps) {

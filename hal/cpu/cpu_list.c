@@ -91,6 +91,7 @@ static void replay(void *context, int index, int n_workers) {
                          .scratch_bytes = PIO_WORKER_SCRATCH_BYTES};
     for (int32_t i = 0; i < list->n_commands; i++) {
         worker.next = &list->counters[i].next;
+        worker.taken = false;
         run_command(&list->commands[i], &worker, &device->barrier);
     }
 }

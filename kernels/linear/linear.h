@@ -80,8 +80,9 @@ static inline pio_u64 pio_linear_packed_x(const pio_linear_args *a, pio_i32 t) {
 struct pio_call;
 struct pio_worker;
 
-/* Takes the worker's next run of [0, total) as [*first, *end): long runs first, short ones of at least `least` last, so
- * that memory is streamed in order and the workers still finish together. False: all are taken. */
+/* Takes the worker's next run of [0, total) as [*first, *end): long runs first, short ones last, so that memory is
+ * streamed in order and the workers still finish together; of `least` at least, or of a quarter of a worker's share
+ * where that is shorter. False: all are taken. */
 bool pio_linear_take_run(struct pio_worker *worker, pio_i32 total, pio_i32 least, pio_i32 *first, pio_i32 *end);
 
 enum { PIO_LINEAR_MAX_COLS = 29000 }; /* a panel of 8 rows and one row more in float32 fit a worker's scratch */

@@ -57,4 +57,31 @@ static inline void pio_linear_store_swiglu_x16(const pio_linear_args *a, pio_i32
     _mm512_storeu_ps(y, pio_linear_swiglu_x16(gate, up));
 }
 
+/* Two panels from `row` on, for SwiGLU a block of gate rows and their up rows; the second one may have no rows. */
+static inline void pio_linear_store_pair(const pio_linear_args *a, pio_i32 t, pio_i32 row, bool swiglu, __m512 first,
+                                         __m512 second) {
+    if (swiglu) {
+        pio_linear_store_swiglu_x16(a, t, row / 2, first, second);
+        return;
+    }
+    pio_linear_store_x16(a, t, row, first);
+    if (row + 16 < a->n_out) pio_linear_store_x16(a, t, row + 16, second);
+}
+
+/* Brings the lines that pair `index` of the panels will store into the second-level cache (rows of y may all fall into
+ * the same sets of the first): stores that miss would hold up the sums of the next tile behind them. */
+static PIO_ALWAYS_INLINE void pio_linear_fetch_pair(const pio_linear_args *a, pio_i32 index, pio_i32 t0, pio_i32 n,
+                                                    bool swiglu) {
+    const pio_i32 column = index * 16 * (swiglu ? 1 : 2);
+    for (pio_i32 t = t0; t < t0 + n; t++) {
+        const float *y = PIO_AT(const float, pio_linear_y(a, t)) + column;
+        _mm_prefetch((const char *)y, _MM_HINT_T1);
+        if (!swiglu) _mm_prefetch((const char *)(y + 16), _MM_HINT_T1);
+        if (!a->residual) continue;
+        const float *residual = PIO_AT(const float, a->residual + (pio_u64)t * (pio_u64)a->residual_stride) + column;
+        _mm_prefetch((const char *)residual, _MM_HINT_T1);
+        _mm_prefetch((const char *)(residual + 16), _MM_HINT_T1);
+    }
+}
+
 #endif

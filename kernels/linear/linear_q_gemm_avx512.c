@@ -12,8 +12,9 @@
 #include "kernels/families.h"
 #include "kernels/linear/linear_finish_avx512.h"
 #include "kernels/linear/linear_q_avx512.h"
+#include "kernels/linear/linear_tiles.h"
 
-enum { TILE_TOKENS = 12, GROUP_TILES = 64, PARTS = 4 };
+enum { TILE_TOKENS = 12, GROUP_TILES = 64 };
 enum { TILE_SUMS = 2 * TILE_TOKENS * PIO_X16_ROWS, BLOCK_BYTES = PIO_SCALE_COLUMNS * PIO_X16_ROWS };
 
 /* The laid-out activations in the call's scratch: block after block of 256 columns, in it tile after tile of n tokens,
@@ -59,47 +60,6 @@ static void pack_tile(const pio_linear_args *a, const tiles *x, int32_t tile) {
             x->starts[at + t] = -128 * ((const int32_t *)(const void *)(rows[t] + pio_s8_sums_at(a->cols)))[b];
         }
     }
-}
-
-/* 32 columns of a q4 panel to u8 [8][16][4]. With t = level + 11, in 1..20, sub * level + 128 = sub * t + (128 - 11
- * sub) in each byte. Two bytes are multiplied as one 16-bit number: the low product is within a byte, and where sub is
- * negative it borrows exactly 1 from the high byte (it is never 0), which the addend gives back. */
-static PIO_ALWAYS_INLINE void unpack_sub(const uint8_t *codes, const int8_t *subs, __m512i levels, __m512i addends,
-                                         uint8_t *out) {
-    const __m512i low = _mm512_set1_epi8(15);
-    const __m512i both_words =
-        _mm512_broadcast_i32x4(_mm_setr_epi8(0, 1, 0, 1, 4, 5, 4, 5, 8, 9, 8, 9, 12, 13, 12, 13));
-    __m512i sub = _mm512_cvtepi8_epi32(_mm_load_si128((const void *)subs));
-    sub = _mm512_shuffle_epi8(sub, both_words);
-    __m512i addend = _mm512_permutexvar_epi16(sub, addends);
-    PIO_UNROLL(4)
-    for (int v = 0; v < 4; v++) {
-        __m512i pair = _mm512_load_si512(codes + 64 * v);
-        __m512i w0 = _mm512_shuffle_epi8(levels, _mm512_and_si512(pair, low));
-        __m512i w1 = _mm512_shuffle_epi8(levels, _mm512_and_si512(_mm512_srli_epi16(pair, 4), low));
-        _mm512_store_si512(out + 128 * v, _mm512_add_epi8(_mm512_mullo_epi16(w0, sub), addend));
-        _mm512_store_si512(out + 128 * v + 64, _mm512_add_epi8(_mm512_mullo_epi16(w1, sub), addend));
-    }
-}
-
-/* 128 - 11 * sub as both bytes of a word, by the low five bits of sub; see unpack_sub. */
-static __m512i unpack_addends(void) {
-    uint16_t words[32];
-    for (int i = 0; i < 32; i++) {
-        int sub = i < 16 ? i : i - 32;
-        words[i] = (uint16_t)(((128 - 11 * sub) & 255) | ((128 - 11 * sub + (sub < 0)) & 255) << 8);
-    }
-    return _mm512_loadu_si512(words);
-}
-
-/* A block of a q4 panel, n_subs x 32 columns, to u8 [..][16][4]. */
-static void unpack_block(const uint8_t *panel, const pio_x16_panel *p, int32_t block, int32_t n_subs, uint8_t *out) {
-    const __m512i addends = unpack_addends();
-    const __m512i levels =
-        _mm512_broadcast_i32x4(_mm_add_epi8(_mm_loadu_si128((const void *)pio_q4_levels), _mm_set1_epi8(11)));
-    const uint8_t *codes = panel + p->codes_at + (size_t)block * (BLOCK_BYTES / 2);
-    const int8_t *subs = (const int8_t *)panel + p->subs_at + (size_t)block * 8 * PIO_X16_ROWS;
-    for (int32_t s = 0; s < n_subs; s++) unpack_sub(codes + 256 * s, subs + 16 * s, levels, addends, out + 512 * s);
 }
 
 /* A block of a pair of panels, ready to multiply. */
@@ -173,50 +133,11 @@ static const block_function multiply_tokens[TILE_TOKENS + 1] = {
     NULL,       multiply_1, multiply_2, multiply_3,  multiply_4,  multiply_5, multiply_6,
     multiply_7, multiply_8, multiply_9, multiply_10, multiply_11, multiply_12};
 
-/* Which unit and which tiles a number taken from the counter stands for. */
-typedef struct share {
-    int32_t unit, first_tile, end_tile;
-} share;
-
-static bool share_of(int32_t taken, int32_t n_units, int32_t n_tiles, int n_workers, share *s) {
-    int32_t cut = n_tiles >= 2 * PARTS ? PIO_MIN(n_units, 2 * n_workers) : 0, whole = n_units - cut;
-    if (taken < whole) {
-        *s = (share){taken, 0, n_tiles};
-        return true;
-    }
-    int32_t part = (taken - whole) % PARTS;
-    *s = (share){whole + (taken - whole) / PARTS, part * n_tiles / PARTS, (part + 1) * n_tiles / PARTS};
-    return taken < whole + cut * PARTS;
-}
-
 static PIO_ALWAYS_INLINE void unit_store(const pio_linear_args *a, int32_t index, int32_t t0, int32_t n, bool swiglu,
                                          const float *sums) {
-    int32_t row = index * 2 * PIO_X16_ROWS;
-    for (int32_t t = 0; t < n; t++) {
-        __m512 sum0 = _mm512_load_ps(sums + 16 * t), sum1 = _mm512_load_ps(sums + 16 * (TILE_TOKENS + t));
-        if (swiglu) {
-            pio_linear_store_swiglu_x16(a, t0 + t, row / 2, sum0, sum1);
-        } else {
-            pio_linear_store_x16(a, t0 + t, row, sum0);
-            if (row + PIO_X16_ROWS < a->n_out) pio_linear_store_x16(a, t0 + t, row + PIO_X16_ROWS, sum1);
-        }
-    }
-}
-
-/* Brings the lines that unit_store will touch into the second-level cache (rows of y may all fall into the same sets of
- * the first): stores that miss would hold up the sums of the next tile behind them. */
-static PIO_ALWAYS_INLINE void unit_prefetch(const pio_linear_args *a, int32_t index, int32_t t0, int32_t n,
-                                            bool swiglu) {
-    int32_t column = index * PIO_X16_ROWS * (swiglu ? 1 : 2);
-    for (int32_t t = t0; t < t0 + n; t++) {
-        const float *y = PIO_AT(const float, pio_linear_y(a, t)) + column;
-        _mm_prefetch((const char *)y, _MM_HINT_T1);
-        if (!swiglu) _mm_prefetch((const char *)(y + 16), _MM_HINT_T1);
-        if (!a->residual) continue;
-        const float *residual = PIO_AT(const float, a->residual + (pio_u64)t * (pio_u64)a->residual_stride) + column;
-        _mm_prefetch((const char *)residual, _MM_HINT_T1);
-        _mm_prefetch((const char *)(residual + 16), _MM_HINT_T1);
-    }
+    for (int32_t t = 0; t < n; t++)
+        pio_linear_store_pair(a, t0 + t, index * 2 * PIO_X16_ROWS, swiglu, _mm512_load_ps(sums + 16 * t),
+                              _mm512_load_ps(sums + 16 * (TILE_TOKENS + t)));
 }
 
 /* A pair of panels: the second one is the first again where there is none. */
@@ -246,7 +167,7 @@ static PIO_ALWAYS_INLINE pair_block block_of(const pair *now, const pio_x16_pane
         const char *subs = (const char *)next->panels[i] + p->subs_at + 128 * (size_t)next_b;
         _mm_prefetch(subs, _MM_HINT_T0);
         _mm_prefetch(subs + 64, _MM_HINT_T0);
-        unpack_block(now->panels[i], p, b, w.n_subs, unpacked + i * BLOCK_BYTES);
+        pio_q4_unpack_block(now->panels[i], p, b, w.n_subs, 128, unpacked + i * BLOCK_BYTES);
         w.codes[i] = unpacked + i * BLOCK_BYTES;
     }
     return w;
@@ -270,7 +191,7 @@ static PIO_ALWAYS_INLINE void group_run(const pio_linear_args *a, const tiles *x
         for (int32_t i = first; i < end; i++, sums += TILE_SUMS) {
             const int32_t t0 = tile_begin(x, i), n = tile_begin(x, i + 1) - t0;
             const int64_t at = token_at(x, b, t0);
-            if (last) unit_prefetch(a, unit, t0, n, swiglu);
+            if (last) pio_linear_fetch_pair(a, unit, t0, n, swiglu);
             multiply_tokens[n](&w, x->codes + at * PIO_SCALE_COLUMNS, x->scales + at, x->starts + at, sums);
             if (last) unit_store(a, unit, t0, n, swiglu, sums);
         }
@@ -282,10 +203,11 @@ static PIO_ALWAYS_INLINE void multiply_units(const pio_linear_args *a, pio_worke
     const tiles x = tiles_of(a);
     const pio_x16_panel p = pio_x16_panel_of(dtype, a->cols);
     const int32_t n_units = PIO_CEIL_DIV(a->n_out, 2 * PIO_X16_ROWS);
-    share now, next;
-    bool more = share_of(pio_worker_take(worker), n_units, x.n, worker->n_workers, &now);
+    const int32_t n_parts = pio_tiles_parts(x.n);
+    pio_tiles_share now, next;
+    bool more = pio_tiles_share_of(x.n, n_parts, pio_worker_take(worker), n_units, worker->n_workers, &now);
     for (; more; now = next) {
-        more = share_of(pio_worker_take(worker), n_units, x.n, worker->n_workers, &next);
+        more = pio_tiles_share_of(x.n, n_parts, pio_worker_take(worker), n_units, worker->n_workers, &next);
         const int32_t next_unit = more ? next.unit : now.unit;
         for (int32_t first = now.first_tile; first < now.end_tile; first += GROUP_TILES)
             group_run(a, &x, &p, now.unit, next_unit, first, PIO_MIN(first + GROUP_TILES, now.end_tile),

@@ -4,12 +4,10 @@
 
 #include "kernels/kernel.h"
 
-enum { PARTS = 4 };
-
 size_t pio_linear_tile_bytes(pio_encoding encoding, int32_t cols) {
     if (encoding == PIO_ENC_S8)
         return (size_t)pio_s8_blocks(cols) * (PIO_SCALE_COLUMNS + sizeof(float) + sizeof(int32_t));
-    return (encoding == PIO_ENC_BF16 ? PIO_CEIL_DIV((size_t)cols, 2) : PIO_ROUND_UP((size_t)cols, 2)) * 4;
+    return encoding == PIO_ENC_BF16 ? PIO_ROUND_UP((size_t)cols, 32) * 2 : PIO_ROUND_UP((size_t)cols, 2) * 4;
 }
 
 static size_t scratch_of(const pio_call *call, pio_encoding encoding) {
@@ -53,13 +51,15 @@ void pio_tiles_pack(const pio_linear_args *a, pio_worker *worker, const pio_tile
     for (int32_t tile; (tile = pio_worker_take(worker)) < x->n;) pack_tile(a, x, tile, bf16);
 }
 
-bool pio_tiles_share_of(const pio_tiles *x, int32_t taken, int32_t n_units, int n_workers, pio_tiles_share *share) {
-    int32_t cut = x->n >= 2 * PARTS ? PIO_MIN(n_units, 2 * n_workers) : 0, whole = n_units - cut;
+bool pio_tiles_share_of(int32_t n_tiles, int32_t n_parts, int32_t taken, int32_t n_units, int n_workers,
+                        pio_tiles_share *share) {
+    int32_t cut = n_parts > 1 ? PIO_MIN(n_units, 2 * n_workers) : 0, whole = n_units - cut;
     if (taken < whole) {
-        *share = (pio_tiles_share){taken, 0, x->n};
+        *share = (pio_tiles_share){taken, 0, n_tiles};
         return true;
     }
-    int32_t part = (taken - whole) % PARTS;
-    *share = (pio_tiles_share){whole + (taken - whole) / PARTS, part * x->n / PARTS, (part + 1) * x->n / PARTS};
-    return taken < whole + cut * PARTS;
+    int32_t part = (taken - whole) % n_parts;
+    *share =
+        (pio_tiles_share){whole + (taken - whole) / n_parts, part * n_tiles / n_parts, (part + 1) * n_tiles / n_parts};
+    return taken < whole + cut * n_parts;
 }

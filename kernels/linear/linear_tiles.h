@@ -43,6 +43,14 @@ typedef struct pio_tiles_share {
     int32_t unit, first_tile, end_tile;
 } pio_tiles_share;
 
-bool pio_tiles_share_of(const pio_tiles *x, int32_t taken, int32_t n_units, int n_workers, pio_tiles_share *share);
+bool pio_tiles_share_of(int32_t n_tiles, int32_t n_parts, int32_t taken, int32_t n_units, int n_workers,
+                        pio_tiles_share *share);
+
+/* Into how many parts the kernels with tiles of 12 tokens cut a unit. */
+enum { PIO_TILES_PARTS = 4 };
+
+static inline int32_t pio_tiles_parts(int32_t n_tiles) {
+    return n_tiles >= 2 * PIO_TILES_PARTS ? PIO_TILES_PARTS : 1;
+}
 
 #endif

@@ -143,11 +143,11 @@ static inline void pio_tiles_run(const pio_linear_args *a, pio_worker *worker, b
     p.n_units = PIO_CEIL_DIV(p.n_twins, p.unit_twins);
     p.n_pairs = PIO_CEIL_DIV(a->cols, 2);
     p.n_blocks = PIO_CEIL_DIV(p.n_pairs, PIO_UNIT_BLOCK_BYTES / (2 * p.unit_twins * kind->pair_bytes));
-    const int32_t group = PIO_UNIT_GROUP_TOKENS / kind->tile_tokens;
+    const int32_t group = PIO_UNIT_GROUP_TOKENS / kind->tile_tokens, n_parts = pio_tiles_parts(p.x.n);
     pio_tiles_share now, next;
-    bool more = pio_tiles_share_of(&p.x, pio_worker_take(worker), p.n_units, worker->n_workers, &now);
+    bool more = pio_tiles_share_of(p.x.n, n_parts, pio_worker_take(worker), p.n_units, worker->n_workers, &now);
     for (; more; now = next) {
-        more = pio_tiles_share_of(&p.x, pio_worker_take(worker), p.n_units, worker->n_workers, &next);
+        more = pio_tiles_share_of(p.x.n, n_parts, pio_worker_take(worker), p.n_units, worker->n_workers, &next);
         for (int32_t first = now.first_tile; first < now.end_tile; first += group)
             pio_unit_run(&p, now.unit, more ? next.unit : now.unit, first, PIO_MIN(now.end_tile, first + group));
     }

@@ -64,12 +64,12 @@ static void end(group *g) {
 }
 
 bool test_row_runs_here(const pio_row *row) {
-    uint32_t has = 0;
-    if (row->backend != PIO_BACKEND_CPU) return false;
-    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) has |= PIO_CPU_AVX2;
-    if (__builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vnni")) has |= PIO_CPU_AVX512;
-    if (__builtin_cpu_supports("avx512bf16")) has |= PIO_CPU_AVX512BF16;
-    return (row->features & ~has) == 0;
+    const pio_driver *driver = NULL;
+    pio_device_caps caps = {0};
+    for (int i = 0; (driver = pio_driver_at(i)) && driver->backend != PIO_BACKEND_CPU;) i++;
+    if (row->backend != PIO_BACKEND_CPU || !driver) return false;
+    assert_int_equal(driver->describe(0, &caps, NULL, 0, NULL), PIO_OK);
+    return (row->features & ~caps.features) == 0;
 }
 
 void test_row_run(const pio_row *row, pio_call *call) {

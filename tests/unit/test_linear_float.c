@@ -193,6 +193,37 @@ static void rows_equal_the_reference(void **state) {
     }
 }
 
+/* Whoever takes next, every number is given out once; and where a worker's share is long, its first run is half of it.
+ */
+static void runs_cover_everything_once(void **state) {
+    (void)state;
+    enum { MOST_WORKERS = 17, MOST = 3000 };
+    static unsigned char times[MOST];
+    test_random random = test_random_begin("runs_cover_everything_once");
+    for (int round = 0; round < 400; round++) {
+        const int n = 1 + (int)test_random_below(&random, MOST_WORKERS);
+        const int32_t total = (int32_t)test_random_below(&random, round % 2 ? 40 : MOST), least = 1 + round % 5;
+        pio_worker workers[MOST_WORKERS];
+        bool done[MOST_WORKERS] = {false};
+        atomic_int next = 0;
+        memset(times, 0, sizeof times);
+        for (int w = 0; w < n; w++) workers[w] = (pio_worker){.index = w, .n_workers = n, .next = &next};
+        for (int n_done = 0; n_done < n;) {
+            const int w = (int)test_random_below(&random, (uint64_t)n);
+            int32_t first, end;
+            if (done[w]) continue;
+            const bool is_first = !workers[w].taken;
+            done[w] = !pio_linear_take_run(&workers[w], total, least, &first, &end);
+            n_done += done[w];
+            if (done[w]) continue;
+            assert_in_range(end, first + 1, total);
+            if (is_first && total >= 2 * n * least) assert_in_range(end - first, 1, PIO_CEIL_DIV(total, 2 * n));
+            for (int32_t i = first; i < end; i++) times[i]++;
+        }
+        for (int32_t i = 0; i < total; i++) assert_int_equal(times[i], 1);
+    }
+}
+
 static void bf16_x16_keeps_every_element(void **state) {
     (void)state;
     test_random random = test_random_begin("bf16_x16_keeps_every_element");
@@ -225,6 +256,7 @@ static void bf16_x16_keeps_every_element(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(rows_equal_the_reference),
+        cmocka_unit_test(runs_cover_everything_once),
         cmocka_unit_test(bf16_x16_keeps_every_element),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
