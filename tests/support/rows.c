@@ -65,7 +65,7 @@ static void end(group *g) {
 
 bool test_row_runs_here(const pio_row *row) {
     uint32_t has = 0;
-    if (row->backend != PIO_BACKEND_CPU) return false;
+    if (row->backend != PIO_BACKEND_CPU) return false; /* see shared.h */
     if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) has |= PIO_CPU_AVX2;
     if (__builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vnni")) has |= PIO_CPU_AVX512;
     if (__builtin_cpu_supports("avx512bf16")) has |= PIO_CPU_AVX512BF16;
