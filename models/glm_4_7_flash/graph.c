@@ -3,7 +3,7 @@
  *   x = embedding[ids]
  *   per layer:  x += W_o MLA(norm(x))                                    latent attention: kernels/latent/latent.h
  *               s = sigmoid(W_router n); the k of the largest s + bias, their s brought to a sum of 1.8    n = norm(x)
- *               x += sum over them, and over those shared by all with s_e = 1, of s_e W_down,e (silu(W_gate,e n) * W_up,e n)
+ *               x += sum over them and the shared ones (s_e = 1) of s_e W_down,e (silu(W_gate,e n) * W_up,e n)
  *   logits = W_out norm(x)
  *
  * The first layers are dense. */
