@@ -12,7 +12,6 @@
 #include "engine/request.h"
 #include "engine/step.h"
 #include "engine/vision.h"
-#include "tests/support/engine.h"
 #include "tests/support/failing_memory.h"
 #include "tests/support/family.h"
 #include "tests/support/random.h"
@@ -53,10 +52,9 @@ static void decoding_allocates_nothing(void **state) {
         bool compute_f32;
     } modes[] = {{PIO_DTYPE_BF16, false}, {PIO_DTYPE_Q8, false}, {PIO_DTYPE_Q4, false}, {PIO_DTYPE_BF16, true}};
     test_random random = test_random_begin("decoding_allocates_nothing");
-    for (size_t mode = 0; mode < PIO_COUNT(modes);
-         mode += test_is_cpu() ? 1 : 3) { /* a device takes seconds for each */
-        enum { STEPS = 70 };              /* past the end of a page */
-        const pio_engine_options options = {.backend = test_backend(),
+    for (size_t mode = 0; mode < PIO_COUNT(modes); mode++) {
+        enum { STEPS = 70 }; /* past the end of a page */
+        const pio_engine_options options = {.backend = PIO_AUTO,
                                             .device = PIO_AUTO,
                                             .n_threads = 3,
                                             .weights = modes[mode].weights,
@@ -98,7 +96,7 @@ static void answering_allocates_nothing(void **state) {
     enum { TOKENS = 90 };
     static const pio_logit_bias bias = {7, 1.5f};
     const pio_engine_options options = {
-        .backend = test_backend(), .device = PIO_AUTO, .n_threads = 2, .weights = PIO_DTYPE_Q8, .context = 128};
+        .backend = PIO_AUTO, .device = PIO_AUTO, .n_threads = 2, .weights = PIO_DTYPE_Q8, .context = 128};
     test_random random = test_random_begin("answering_allocates_nothing");
     pio_error error = {0};
     pio_model *model;
@@ -200,7 +198,6 @@ static void a_model_takes_what_its_plan_says(void **state) {
 #ifdef __SANITIZE_ADDRESS__
     skip(); /* shadow and red zones */
 #endif
-    if (!test_is_cpu()) skip(); /* what a device's driver takes of this process is its own */
     char *directory = cut_model();
     fflush(NULL);
     const pid_t child = fork();
@@ -272,23 +269,21 @@ static void fail_all(const char *directory, const pio_engine_options *options, l
             failed += status != PIO_OK;
         }
         print_message("%ld failures of %ld allocations\n", failed, n);
-        assert_true(failed > (test_is_cpu() ? 20 : 2));
+        assert_true(failed > 20);
     }
     failing_memory_once = false;
 }
 
 static void every_failure_of_a_small_model_is_a_status(void **state) {
     (void)state;
-    const pio_engine_options options = {.backend = test_backend(),
+    const pio_engine_options options = {.backend = PIO_BACKEND_CPU,
                                         .device = PIO_AUTO,
                                         .n_threads = 2,
                                         .weights = PIO_DTYPE_Q8,
                                         .chunk = 2,
                                         .context = 64,
                                         .dummy_weights = true};
-    test_random random = test_random_begin("every_failure_of_a_small_model_is_a_status");
-    const long stride = test_is_cpu() ? 1 : 61; /* a device takes a second to open */
-    fail_all(the_family.golden[0], &options, (long)test_random_below(&random, (uint64_t)stride), stride);
+    fail_all(the_family.golden[0], &options, 0, 1);
 }
 
 static void failures_of_a_checkpoint_are_a_status(void **state) {
