@@ -66,30 +66,40 @@ typedef struct pio_access {
     bool writes;
 } pio_access;
 
-enum { PIO_MAX_ACCESSES = PIO_MAX_IN + PIO_MAX_OUT + 2 };
+enum { PIO_MAX_ACCESSES = PIO_MAX_IN + PIO_MAX_OUT + 2, PIO_MAX_DISPATCHES = 32 };
 
-/* One planned node with its addresses, what it touches, and whether a barrier stands before it. */
+/* One planned node with its addresses, what it touches, whether a barrier stands before it, and what its row records:
+ * so many dispatches, with a barrier before each whose bit is set. */
 typedef struct pio_command {
     const pio_planned *planned;
     pio_call call;
     pio_access accesses[PIO_MAX_ACCESSES];
     int n_accesses;
     bool barrier_before;
+    int n_dispatches;
+    uint32_t barriers_inside; /* bit k: before dispatch k */
 } pio_command;
 
 typedef struct pio_schedule {
     pio_command *commands;
     int32_t n_commands;
-    int32_t n_barriers;
+    int32_t n_dispatches, n_barriers; /* all that a list has of them */
 } pio_schedule;
 
 /* Addresses and barriers: a barrier stands where a command touches bytes that one since the last barrier wrote, or
- * writes bytes that one since then read. `unwritten` weights need none. */
+ * writes bytes that one since then read. Weights, which nothing writes, need none. A row's own barriers count: what
+ * was recorded before them is ordered, but for what the row itself touches. */
 pio_status pio_schedule_make(const pio_plan *plan, const pio_memory *memory, pio_schedule *schedule, pio_error *error);
 void pio_schedule_free(pio_schedule *schedule);
 
+/* A schedule of a plan whose memory has not been allocated, at invented addresses: the dispatches and barriers are
+ * those that will be recorded. */
+pio_status pio_schedule_imagine(const pio_plan *plan, pio_schedule *schedule, pio_error *error);
+
 /* Proves the barriers of a schedule anew, pair by pair: PIO_INTERNAL names the first two commands whose order matters
- * and that no barrier separates. */
+ * and that no barrier separates, or the row that records a dispatch behind another without one. What a row's dispatches
+ * hand to each other lies in its scratch or outputs and is not declared dispatch by dispatch, so each is taken to need
+ * what the one before it wrote. */
 pio_status pio_schedule_check(const pio_schedule *schedule, pio_error *error);
 
 /* Appends the schedule to `list`. */

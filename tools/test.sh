@@ -32,13 +32,14 @@ ctest --preset asan -j "$jobs"
 step "fuzzers"
 cmake --preset fuzz >/dev/null
 cmake --build --preset fuzz
-for corpus in tests/fuzz/corpus/*/; do
-    name=$(basename "$corpus")
-    echo "$name: $FUZZ_SECONDS s"
+# shellcheck disable=SC2016 # expanded by the shells that xargs starts, as many at once as there are processors
+printf '%s\n' tests/fuzz/corpus/*/ | xargs -P "$jobs" -I '{}' sh -euc '
+    name=$(basename "{}")
+    echo "$name: $1 s"
     found=$(mktemp -d)
-    build-fuzz/tests/"fuzz_$name" -max_total_time="$FUZZ_SECONDS" -print_final_stats=0 -verbosity=0 \
-        -artifact_prefix="build-fuzz/$name-" "$found" "$corpus"
+    build-fuzz/tests/"fuzz_$name" -max_total_time="$1" -print_final_stats=0 -verbosity=0 \
+        -artifact_prefix="build-fuzz/$name-" "$found" "{}"
     rm -rf "$found"
-done
+' sh "$FUZZ_SECONDS"
 
 step "all tests passed"

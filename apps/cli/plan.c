@@ -5,6 +5,7 @@
 
 #include "apps/cli/cli.h"
 #include "base/bytes.h"
+#include "engine/cost.h"
 
 /* A kernel and how often a step runs it. */
 typedef struct use {
@@ -37,7 +38,19 @@ static json_t *kernels_of(const pio_plan *plan) {
     return array;
 }
 
-static json_t *steps_of(const pio_model *model) {
+/* Dispatches and barriers are counted as they will be recorded: a kernel may need several of both. */
+static pio_status add_step(json_t *array, const char *name, const pio_bucket *bucket, pio_error *error) {
+    pio_schedule schedule;
+    pio_status status = pio_schedule_imagine(&bucket->plan, &schedule, error);
+    if (status) return status;
+    json_t *step =
+        json_pack("{s:s, s:i, s:i, s:i, s:o}", "step", name, "rows", bucket->bound, "dispatches", schedule.n_dispatches,
+                  "barriers", schedule.n_barriers, "kernels", kernels_of(&bucket->plan));
+    pio_schedule_free(&schedule);
+    return json_array_append_new(array, step) ? pio_fail(error, PIO_OUT_OF_MEMORY, "no memory for the plan") : PIO_OK;
+}
+
+static pio_status steps_of(const pio_model *model, json_t **out, pio_error *error) {
     const struct {
         const char *name;
         const pio_bucket *bucket;
@@ -45,12 +58,23 @@ static json_t *steps_of(const pio_model *model) {
                  {"prefill", &model->body.items[model->body.n - 1]},
                  {"head", &model->head.items[0]},
                  {"vision", model->vision.n ? &model->vision.items[model->vision.n - 1] : NULL}};
-    json_t *array = json_array();
-    for (size_t i = 0; i < PIO_COUNT(steps) && steps[i].bucket; i++)
-        json_array_append_new(array, json_pack("{s:s, s:i, s:i, s:o}", "step", steps[i].name, "rows",
-                                               steps[i].bucket->bound, "dispatches", steps[i].bucket->plan.n_nodes,
-                                               "kernels", kernels_of(&steps[i].bucket->plan)));
-    return array;
+    pio_status status = PIO_OK;
+    *out = json_array();
+    for (size_t i = 0; i < PIO_COUNT(steps) && steps[i].bucket && !status; i++)
+        status = add_step(*out, steps[i].name, steps[i].bucket, error);
+    return status;
+}
+
+/* What the device must read for one token of one sequence: weights, the experts that it chooses among them, and for
+ * each token before it keys and values. */
+typedef struct traffic {
+    uint64_t weights, cache_per_token;
+} traffic;
+
+static traffic decode_reads(const pio_model *model) {
+    const int32_t page = model->spec.page_tokens;
+    const uint64_t weights = pio_step_cost(model, 1, 1, 0, 1).bytes;
+    return (traffic){weights, (pio_step_cost(model, 1, 1, page, 1).bytes - weights) / (uint64_t)page};
 }
 
 /* {"fits", "available"}, and why not. */
@@ -103,18 +127,21 @@ static void print_heaps(const pio_model *model) {
     json_decref(heaps);
 }
 
-static json_t *as_json(const pio_model *model, const pio_config *config) {
+static json_t *as_json(const pio_model *model, const pio_config *config, json_t *steps) {
     const pio_memory_plan *m = &model->memory_plan;
     const pio_chosen_device *chosen = &model->chosen;
     json_t *memory = json_pack("{s:I, s:I, s:I, s:I, s:I, s:I}", "weights", (json_int_t)m->weights, "kv_cache",
                                (json_int_t)m->cache, "workspace", (json_int_t)m->workspace, "states",
                                (json_int_t)m->states, "vision", (json_int_t)m->vision, "total", (json_int_t)m->total);
-    json_t *json = json_pack("{s:s, s:s, s:s, s:s, s:s, s:i, s:i, s:o, s:I, s:o, s:o}", "model", model->directory,
+    const traffic decode = decode_reads(model);
+    json_t *reads = json_pack("{s:I, s:I}", "weights", (json_int_t)decode.weights, "kv_cache_per_token",
+                              (json_int_t)decode.cache_per_token);
+    json_t *json = json_pack("{s:s, s:s, s:s, s:s, s:s, s:i, s:i, s:o, s:I, s:o, s:O, s:o}", "model", model->directory,
                              "family", model->family->product, "backend", pio_backend_name(chosen->caps.backend),
                              "device", chosen->caps.name, "weights", pio_dtype_name(model->options.weights), "context",
                              model->options.context, "page_tokens", model->spec.page_tokens, "memory_bytes", memory,
-                             "staging_bytes", (json_int_t)m->staging, "steps", steps_of(model), "settings",
-                             pio_config_show(config, model));
+                             "staging_bytes", (json_int_t)m->staging, "decode_reads_bytes", reads, "steps", steps,
+                             "settings", pio_config_show(config, model));
     json_t *room = room_of(model);
     if (chosen->caps.n_heaps) json_object_set_new(json, "heaps", heaps_of(model));
     json_object_update(json, room);
@@ -147,7 +174,7 @@ static void print_settings(const pio_model *model, const pio_config *config) {
     json_decref(settings);
 }
 
-static void print_text(const pio_model *model, const pio_config *config) {
+static void print_text(const pio_model *model, const pio_config *config, json_t *steps) {
     const pio_memory_plan *m = &model->memory_plan;
     printf("model      %s (%s), %d layers\n", model->directory, model->family->product, model->config.common.n_layers);
     printf("context    %d tokens in pages of %d\n", model->options.context, model->spec.page_tokens);
@@ -159,18 +186,21 @@ static void print_text(const pio_model *model, const pio_config *config) {
     if (m->staging) printf("staging    %.1f MB of the host's memory while loading\n", (double)m->staging / 1e6);
     print_room(model);
     print_heaps(model);
-    json_t *steps = steps_of(model), *step, *kernel;
+    const traffic decode = decode_reads(model);
+    printf("a token    reads %.1f MB of weights, and %.1f kB of the KV cache for each token before it\n",
+           (double)decode.weights / 1e6, (double)decode.cache_per_token / 1e3);
+    json_t *step, *kernel;
     size_t i, j;
     json_array_foreach(steps, i, step) {
-        printf("%-10s %lld rows, %lld dispatches\n", json_string_value(json_object_get(step, "step")),
+        printf("%-10s %lld rows, %lld dispatches, %lld barriers\n", json_string_value(json_object_get(step, "step")),
                json_integer_value(json_object_get(step, "rows")),
-               json_integer_value(json_object_get(step, "dispatches")));
+               json_integer_value(json_object_get(step, "dispatches")),
+               json_integer_value(json_object_get(step, "barriers")));
         json_array_foreach(json_object_get(step, "kernels"), j, kernel) {
             printf("           %4lld x %s\n", json_integer_value(json_object_get(kernel, "count")),
                    json_string_value(json_object_get(kernel, "kernel")));
         }
     }
-    json_decref(steps);
     print_settings(model, config);
 }
 
@@ -199,20 +229,23 @@ int cli_plan(const cli_options *options) {
     pio_error error = {0};
     pio_model *model = NULL;
     pio_config config = {0};
+    json_t *steps = NULL;
     int code = EXIT_DONE;
     pio_status status = cli_open_model(options, true, &model, &error);
     if (!status) status = pio_config_copy(&options->config, &config, &error);
     if (!status) status = pio_config_read_checkpoint(&config, model->directory, &error);
+    if (!status) status = steps_of(model, &steps, &error);
     if (status) {
         code = cli_refuse(&error);
     } else if (options->json) {
-        json_t *json = as_json(model, &config);
+        json_t *json = as_json(model, &config, steps);
         if (options->graph && json) json_object_set_new(json, "graphs", graphs_of(model));
         code = cli_print_json(json);
     } else {
-        print_text(model, &config);
+        print_text(model, &config, steps);
         if (options->graph) print_graphs(model);
     }
+    json_decref(steps);
     pio_config_free(&config);
     pio_model_close(model);
     return code;

@@ -5,7 +5,9 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/compiler.h"
 #include "tests/support/cli.h"
+#include "tests/support/engine.h"
 #include "tests/support/family.h"
 
 static double number(json_t *object, const char *key) {
@@ -18,7 +20,13 @@ static void check_report(json_t *report, const char *weights) {
     json_t *results = json_object_get(report, "results"), *result, *ceilings = json_object_get(report, "ceilings");
     size_t i;
     bool prefill = false, decode = false, vision = false;
+    const char *const named[] = {"backend", "device", "detail", "model"}; /* what bench_compare holds side by side */
     assert_string_equal(json_string_value(json_object_get(report, "weights")), weights);
+    for (i = 0; i < PIO_COUNT(named); i++)
+        if (json_string_length(json_object_get(report, named[i])) == 0) fail_msg("there is no '%s'", named[i]);
+    if (!test_is_cpu())
+        assert_string_equal(json_string_value(json_object_get(report, "backend")),
+                            pio_backend_name((pio_backend)test_backend()));
     assert_true(number(ceilings, "read_bytes_per_s") > 1e8 && number(ceilings, "ops_per_s") > 1e8);
     json_array_foreach(results, i, result) {
         const char *test = json_string_value(json_object_get(result, "test"));
@@ -54,5 +62,6 @@ int main(int argc, char **argv) {
     };
     if (!test_family_begin(argc, argv)) return 2;
     if (!the_family.has_tiny) return TEST_SKIPPED;
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    const size_t n = test_is_cpu() ? PIO_COUNT(tests) : 1; /* a device in software takes half a minute for one */
+    return _cmocka_run_group_tests("performance", tests, n, NULL, NULL);
 }

@@ -30,7 +30,8 @@ static void set_environment(const char *const *environment) {
     for (char **setting = environ; *setting;) { /* unsetenv moves up what follows */
         char name[64];
         snprintf(name, sizeof name, "%.*s", (int)strcspn(*setting, "="), *setting);
-        if (strncmp(name, "PIO_", 4) || unsetenv(name) || strlen(name) == sizeof name - 1) setting++;
+        const bool kept = strncmp(name, "PIO_", 4) || !strcmp(name, "PIO_BACKEND") || strlen(name) == sizeof name - 1;
+        if (kept || unsetenv(name)) setting++;
     }
     for (; environment && *environment; environment++) putenv((char *)*environment);
 }

@@ -31,7 +31,8 @@ typedef struct cli_call {
     const char *const *arguments;   /* behind the program's name, NULL at the end */
     const char *input;              /* stdin; NULL: empty */
     size_t n_input;                 /* its bytes; 0: strlen */
-    const char *const *environment; /* "NAME=VALUE", NULL at the end; else no PIO_... and no cache directory is set */
+    const char *const *environment; /* "NAME=VALUE", NULL at the end; else no PIO_... but the test's own
+                                       PIO_BACKEND, and no cache directory is set */
     size_t address_space_bytes;     /* limits of the process; 0: none */
     size_t file_bytes;
     cli_sink sink;

@@ -4,13 +4,29 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/device.h"
 #include "engine/step.h"
 
 enum { MOST_PAGES = 64, MOST_ANSWERS = 128 };
 
+int test_backend(void) {
+    const char *name = getenv("PIO_BACKEND");
+    pio_error error = {0};
+    int backend = PIO_AUTO;
+    if (name && pio_backend_parse(name, &backend, &error)) fail_msg("PIO_BACKEND: %s", error.text);
+    return backend;
+}
+
+bool test_is_cpu(void) {
+    return test_backend() == PIO_BACKEND_CPU || test_backend() == PIO_AUTO;
+}
+
 pio_engine_options test_engine_options(bool compute_f32) {
-    return (pio_engine_options){
-        .backend = PIO_AUTO, .device = PIO_AUTO, .n_threads = 2, .weights = PIO_DTYPE_BF16, .compute_f32 = compute_f32};
+    return (pio_engine_options){.backend = test_backend(),
+                                .device = PIO_AUTO,
+                                .n_threads = 2,
+                                .weights = PIO_DTYPE_BF16,
+                                .compute_f32 = compute_f32};
 }
 
 pio_model *test_model_load(const char *directory, const pio_engine_options *options) {

@@ -9,7 +9,11 @@
 /* The bundled sibling of Qwen3-4B-Instruct-2507: 512 ids, 1,024 positions. */
 #define TEST_TINY PIO_SOURCE_DIR "/assets/tiny/qwen3_4b_instruct_2507"
 
-/* Any device, two threads, weights as stored, float32 or the default arithmetic; change what a test varies. */
+/* The backend that PIO_BACKEND names (tests/CMakeLists.txt: the tests labelled with a backend), else PIO_AUTO. */
+int test_backend(void);
+bool test_is_cpu(void); /* that is the CPU, whose memory is the process's and whose kernels have no device to load into */
+
+/* The tests' backend, two threads, weights as stored, float32 or the default arithmetic; change what a test varies. */
 pio_engine_options test_engine_options(bool compute_f32);
 
 /* Opened and loaded; closed with pio_model_close. */

@@ -134,13 +134,22 @@ static void plan_as_json(void **state) {
     assert_true(sum > 2000000);
     size_t i, j, n_kernels = 0;
     json_array_foreach(json_object_get(plan, "steps"), i, step) {
+        json_int_t n_uses = 0, n_dispatches;
         json_array_foreach(json_object_get(step, "kernels"), j, kernel) {
             assert_true(json_is_string(json_object_get(kernel, "op")));
             assert_true(json_integer_value(json_object_get(kernel, "count")) > 0);
             n_kernels += strchr(json_string_value(json_object_get(kernel, "kernel")), '.') != NULL;
+            n_uses += json_integer_value(json_object_get(kernel, "count"));
         }
+        n_dispatches = json_integer_value(json_object_get(step, "dispatches"));
+        assert_true(n_dispatches >= n_uses); /* a kernel may take two */
+        assert_in_range(json_integer_value(json_object_get(step, "barriers")), 1, n_dispatches - 1);
     }
     assert_true(n_kernels > 10);
+    json_t *reads = json_object_get(plan, "decode_reads_bytes");
+    const json_int_t weights = json_integer_value(json_object_get(memory, "weights"));
+    assert_in_range(json_integer_value(json_object_get(reads, "weights")), weights / 2, weights);
+    assert_true(json_integer_value(json_object_get(reads, "kv_cache_per_token")) > 0);
     assert_true(json_array_size(json_object_get(plan, "graphs")) >= 2);
     json_decref(plan);
     cli_free(&r);

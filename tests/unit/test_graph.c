@@ -1,5 +1,5 @@
-/* The passes over graphs, on a small Qwen3 and the CPU's portable rows: fusion, layouts, planning, barriers. No kernel
- * runs. */
+/* The passes over graphs, on a small Qwen3 and the CPU's portable rows: fusion, layouts, planning. Barriers are in
+ * test_schedule.c. No kernel runs. */
 #include "tests/support/test.h"
 
 #include <stdlib.h>
@@ -143,27 +143,6 @@ static void a_broken_graph_is_named(void **state) {
     pio_spec_free(&spec);
 }
 
-/* Fake addresses: nothing is read or written. */
-typedef struct fake {
-    pio_addr addresses[256];
-    uint64_t cache_bytes[64];
-    pio_memory memory;
-} fake;
-
-static void fake_memory(const pio_spec *spec, fake *f) {
-    pio_addr next = 1 << 20;
-    int n = 0;
-    memset(f, 0, sizeof *f);
-    f->memory = (pio_memory){.weights = f->addresses,
-                             .caches = f->addresses + spec->n_weights,
-                             .cache_bytes = f->cache_bytes,
-                             .states = f->addresses + spec->n_weights + spec->n_caches};
-    for (int32_t i = 0; i < spec->n_weights + spec->n_caches + spec->n_states; i++, next += 1 << 24)
-        f->addresses[n++] = next;
-    for (int32_t i = 0; i < spec->n_caches; i++) f->cache_bytes[i] = 1 << 20;
-    f->memory.arena = next;
-}
-
 static void plan_all(pio_spec *spec, bool portable, const char *graph, int32_t bound, bool keep_taps, pio_plan *plan) {
     pio_error error;
     const pio_selector selector = selector_of(portable);
@@ -206,35 +185,6 @@ static void what_lives_together_lies_apart(void **state) {
     }
 }
 
-static void every_barrier_is_needed(void **state) {
-    (void)state;
-    const int32_t bounds[] = {1, 8, 64, 512};
-    for (size_t i = 0; i < PIO_COUNT(bounds) * 2; i++) {
-        pio_spec spec;
-        pio_plan plan;
-        fake f;
-        pio_schedule schedule;
-        pio_error error;
-        plan_all(&spec, true, i % 2 ? "head" : "body", bounds[i / 2], false, &plan);
-        fake_memory(&spec, &f);
-        assert_int_equal(pio_schedule_make(&plan, &f.memory, &schedule, &error), PIO_OK);
-        assert_int_equal(pio_schedule_check(&schedule, &error), PIO_OK);
-        int32_t removed = 0;
-        for (int32_t c = 0; c < schedule.n_commands; c++) {
-            if (!schedule.commands[c].barrier_before) continue;
-            schedule.commands[c].barrier_before = false;
-            assert_int_equal(pio_schedule_check(&schedule, &error), PIO_INTERNAL);
-            schedule.commands[c].barrier_before = true;
-            removed++;
-        }
-        assert_int_equal(removed, schedule.n_barriers);
-        assert_true(removed > 0);
-        pio_schedule_free(&schedule);
-        pio_plan_free(&plan);
-        pio_spec_free(&spec);
-    }
-}
-
 static void a_dump_names_every_node(void **state) {
     (void)state;
     pio_spec spec;
@@ -253,8 +203,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(fusion_leaves_fused_layers_only), cmocka_unit_test(norms_go_into_products_of_few_tokens),
         cmocka_unit_test(without_rows_the_nodes_stay),     cmocka_unit_test(a_broken_graph_is_named),
-        cmocka_unit_test(what_lives_together_lies_apart),  cmocka_unit_test(every_barrier_is_needed),
-        cmocka_unit_test(a_dump_names_every_node),
+        cmocka_unit_test(what_lives_together_lies_apart),  cmocka_unit_test(a_dump_names_every_node),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -9,8 +9,14 @@
 #include "kernels/sample/sample.h"
 #include "tests/support/random.h"
 #include "tests/support/rows.h"
+#include "tests/support/shared.h"
 
 enum { MOST_VOCAB = 1000, N_DRAWS = 20000, N_BIASES = 3 };
+
+/* A device may be a thousand times slower than this CPU: it gets one in so many of the draws and rounds. */
+static int fewer(const pio_row *row) {
+    return row && row->backend != PIO_BACKEND_CPU ? 50 : 1;
+}
 
 /* ---- the op, called directly ---- */
 
@@ -29,22 +35,15 @@ static draws draws_make(const pio_sample_slot *slot, int32_t n, int32_t vocab, f
                vocab,
                stride,
                logits,
-               calloc((size_t)n, sizeof *d.slots),
-               calloc((size_t)n, sizeof *d.draws),
-               malloc(sizeof *d.ring * (size_t)n)};
-    assert_true(d.slots && d.draws && d.ring);
+               test_shared((size_t)n * sizeof *d.slots),
+               test_shared((size_t)n * sizeof *d.draws),
+               test_shared(sizeof *d.ring * (size_t)n)};
     memset(d.ring, 0x55, sizeof *d.ring * (size_t)n);
     for (int32_t i = 0; i < n; i++) {
         d.slots[i] = *slot;
         d.draws[i] = (pio_step_draw){i, i, i, 0};
     }
     return d;
-}
-
-static void draws_free(draws *d) {
-    free(d->slots);
-    free(d->draws);
-    free(d->ring);
 }
 
 /* NULL: the reference. */
@@ -54,19 +53,23 @@ static void draws_run(const pio_row *row, const draws *d) {
     call.in[1].address = (pio_addr)(uintptr_t)d->slots;
     call.out[0].address = (pio_addr)(uintptr_t)d->ring;
     call.step.draws = (pio_addr)(uintptr_t)d->draws;
-    if (row)
+    if (!row)
+        test_reference_run(&call);
+    else if (row->backend == PIO_BACKEND_CPU)
         test_row_run(row, &call);
     else
-        test_reference_run(&call);
+        test_shared_run(row, &call);
 }
 
-/* Calls `check` with the reference and every row of the op that this machine can run. */
+/* Calls `check` with the reference and every row of the op that this machine can run, on whatever device. */
 static void on_every_row(void (*check)(const pio_row *row, void *user), void *user) {
     int n_rows, n_tested = 0;
     const pio_row *const *rows = pio_rows(&n_rows);
+    test_shared_reset();
     check(NULL, user);
     for (int i = 0; i < n_rows; i++) {
-        if (rows[i]->op != PIO_OP_SAMPLE || !test_row_runs_here(rows[i])) continue;
+        if (rows[i]->op != PIO_OP_SAMPLE || !(test_row_runs_here(rows[i]) || test_shared_runs(rows[i]))) continue;
+        test_shared_reset();
         check(rows[i], user);
         n_tested++;
     }
@@ -192,30 +195,32 @@ static const double MOST_DEVIATIONS = 5.2;
 static void check_trial(const pio_row *row, void *user) {
     trial *t = user;
     const size_t vocab = (size_t)t->of.vocab;
+    const int32_t n = N_DRAWS / fewer(row);
     char name[PIO_ROW_NAME_BYTES];
     int32_t counts[MOST_VOCAB] = {0};
-    draws d = draws_make(&t->of.slot, N_DRAWS, t->of.vocab, t->logits, 0);
-    uint16_t *own = malloc(sizeof *own * vocab * N_DRAWS);
-    assert_non_null(own);
-    for (size_t i = 0; i < N_DRAWS; i++) {
+    float *logits = test_shared(sizeof *logits * vocab);
+    uint16_t *own = test_shared(sizeof *own * vocab * (size_t)n);
+    pio_sample_bias *biases = test_shared(sizeof t->biases);
+    draws d = draws_make(&t->of.slot, n, t->of.vocab, logits, 0);
+    memcpy(logits, t->logits, sizeof *logits * vocab);
+    memcpy(biases, t->biases, sizeof t->biases);
+    for (size_t i = 0; i < (size_t)n; i++) {
         memcpy(own + vocab * i, t->counts, sizeof *own * vocab);
-        if (t->of.counted) d.slots[i].counts = (pio_u64)(uintptr_t)(own + vocab * i);
-        if (t->of.biased) d.slots[i].biases = (pio_u64)(uintptr_t)t->biases, d.slots[i].n_biases = N_BIASES;
+        if (t->of.counted) d.slots[i].counts = test_shared_address(row, own + vocab * i);
+        if (t->of.biased) d.slots[i].biases = test_shared_address(row, biases), d.slots[i].n_biases = N_BIASES;
         if (i % 2) d.slots[i].seed += i, d.draws[i].position = 0; /* half of them are other seeds' first draws */
     }
     draws_run(row, &d);
-    for (int32_t i = 0; i < N_DRAWS; i++) {
+    for (int32_t i = 0; i < n; i++) {
         assert_in_range(d.ring[i], 0, vocab - 1);
         assert_int_equal(d.slots[i].last_token, d.ring[i]);
         counts[d.ring[i]]++;
         if (t->of.counted) assert_int_equal(own[vocab * (size_t)i + (size_t)d.ring[i]], t->counts[d.ring[i]] + 1);
     }
-    const double deviations = chi_square(counts, t->p, t->of.vocab, N_DRAWS);
+    const double deviations = chi_square(counts, t->p, t->of.vocab, n);
     if (deviations > MOST_DEVIATIONS)
         fail_msg("%s, %s: chi-square is %.1f standard deviations too large", t->of.name,
                  row ? pio_row_name(row, name) : "reference", deviations);
-    free(own);
-    draws_free(&d);
 }
 
 static void draws_have_the_exact_distribution(void **state) {
@@ -268,24 +273,23 @@ static int32_t one(const pio_row *row, pio_sample_slot slot, float *logits, int3
     draws_run(row, &d);
     const int32_t token = d.ring[0];
     assert_int_equal(d.slots[0].last_token, PIO_MAX(0, token));
-    draws_free(&d);
     return token;
 }
 
 static void check_edges(const pio_row *row, void *user) {
     test_random *random = user;
     enum { VOCAB = 71 };
-    float x[VOCAB];
+    float *x = test_shared(sizeof *x * VOCAB);
     pio_sample_slot slots[] = {greedy_slot, drawing_slot, drawing_slot, drawing_slot};
     slots[2].top_k = 5;
     slots[3].top_p = 0.9f;
-    for (int32_t at = 0; at < VOCAB; at++) { /* the only finite logit, among NaN and minus infinities */
+    for (int32_t at = 0; at < VOCAB; at += fewer(row)) { /* the only finite logit, among NaN and minus infinities */
         for (int i = 0; i < VOCAB; i++) x[i] = test_random_below(random, 2) ? NAN : -INFINITY;
         for (size_t k = 0; k < PIO_COUNT(slots); k++) assert_int_equal(one(row, slots[k], x, VOCAB), -1);
         x[at] = -1e30f;
         for (size_t k = 0; k < PIO_COUNT(slots); k++) assert_int_equal(one(row, slots[k], x, VOCAB), at);
     }
-    for (int round = 0; round < 50; round++) { /* the largest, of equals the first */
+    for (int round = 0; round < 50 / fewer(row); round++) { /* the largest, of equals the first */
         int32_t best = 0;
         for (int i = 0; i < VOCAB; i++) x[i] = (float)test_random_below(random, 9) - 20;
         for (int i = 1; i < VOCAB; i++)
@@ -318,7 +322,7 @@ static void odd_logits_are_handled(void **state) {
 static void check_independence(const pio_row *row, void *user) {
     test_random *random = user;
     enum { N = 40, VOCAB = 100 };
-    float x[VOCAB];
+    float *x = test_shared(sizeof *x * VOCAB);
     for (int i = 0; i < VOCAB; i++) x[i] = test_random_gaussian(random);
     pio_sample_slot slot = drawing_slot;
     slot.seed = test_random_u64(random);
@@ -335,8 +339,6 @@ static void check_independence(const pio_row *row, void *user) {
     }
     assert_int_equal(other.slots[3].last_token, 1234);
     assert_true(n_changed > N / 2);
-    draws_free(&d);
-    draws_free(&other);
 }
 
 static void draws_depend_on_seed_and_position_alone(void **state) {
@@ -362,5 +364,5 @@ int main(void) {
         cmocka_unit_test(draws_depend_on_seed_and_position_alone),
         cmocka_unit_test(the_generator_is_philox),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, NULL, test_shared_close);
 }
