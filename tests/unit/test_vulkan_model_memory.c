@@ -117,7 +117,7 @@ static void count_calls(vulkan_faults_kind kind, long *loaded, long *first, long
     pio_error error = {0};
     pio_engine *engine;
     watch w;
-    vulkan_faults_order("");
+    vulkan_faults_order("devices=discrete");
     if (open_engine(&options, &engine, &error)) fail_msg("%s", error.text);
     *loaded = vulkan_faults_count(kind);
     if (answer(engine, 1, &w, &error)) fail_msg("%s", error.text);
