@@ -8,7 +8,19 @@
 enum { PART_ALIGNMENT = 64, WRITE_BYTES = 64 << 10 };
 
 /* The parts of the block, in their order; offsets follow from the limits. */
-typedef enum part { COUNTS, IDS, POSITIONS, CACHE_ROWS, SEQUENCES, PAGES, OUT_ROWS, DRAWS, PICTURE_ROWS, COUNTERS, N_PARTS } part;
+typedef enum part {
+    COUNTS,
+    IDS,
+    POSITIONS,
+    CACHE_ROWS,
+    SEQUENCES,
+    PAGES,
+    OUT_ROWS,
+    DRAWS,
+    PICTURE_ROWS,
+    COUNTERS,
+    N_PARTS
+} part;
 
 struct pio_step_host {
     pio_step_limits limits;
