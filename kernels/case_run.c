@@ -122,9 +122,9 @@ static void resolve_call(const pio_case_builder *b, pio_call *call, bool row) {
         operand->address = resolve(b, operand->address, row);
         operand->live = resolve(b, operand->live, row);
     }
-    pio_addr *const parts[] = {&call->step.counts,      &call->step.ids,       &call->step.positions,
-                               &call->step.cache_rows,  &call->step.sequences, &call->step.pages,
-                               &call->step.out_rows,    &call->step.draws,     &call->step.taps,
+    pio_addr *const parts[] = {&call->step.counts,       &call->step.ids,       &call->step.positions,
+                               &call->step.cache_rows,   &call->step.sequences, &call->step.pages,
+                               &call->step.out_rows,     &call->step.draws,     &call->step.taps,
                                &call->step.picture_rows, &call->step.counters};
     for (size_t i = 0; i < PIO_COUNT(parts); i++) *parts[i] = resolve(b, (pio_addr)(b->step_blocks[i] + 1), row);
 }
