@@ -2,7 +2,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/bytes.h"
 #include "engine/fill.h"
 #include "engine/model.h"
 #include "engine/step.h"

@@ -103,7 +103,9 @@ static json_t *heaps_of(const pio_model *model) {
     json_t *array = json_array();
     if (!caps->n_heaps || pio_device_memory_budget(model->chosen.device, &budget, NULL)) return array;
     for (int i = 0; i < budget.n_heaps; i++) {
-        const uint64_t planned = i == budget.heap_of[PIO_BUFFER_DEVICE] ? model->memory_plan.total : 0;
+        const pio_memory_plan *m = &model->memory_plan;
+        const uint64_t planned = (i == budget.heap_of[PIO_BUFFER_DEVICE] ? m->total : 0) +
+                                 (i == budget.heap_of[PIO_BUFFER_UPLOAD] ? m->staging : 0);
         json_array_append_new(array, json_pack("{s:I, s:I, s:I, s:b}", "planned_bytes", (json_int_t)planned,
                                                "free_bytes", (json_int_t)budget.heaps[i].bytes, "bytes",
                                                (json_int_t)caps->heaps[i].bytes, "local", caps->heaps[i].local));

@@ -9,6 +9,7 @@
 #include "engine/request.h"
 #include "engine/step.h"
 #include "tests/support/failing_memory.h"
+#include "tests/support/hal.h"
 #include "tests/support/random.h"
 #include "tests/support/temp_dir.h"
 #include "tests/vulkan_faults/vulkan_faults.h"
@@ -104,6 +105,7 @@ static void a_token_is_one_submission_and_allocates_nothing(void **state) {
     /* The device runs a step ahead, so that the last token comes without one. */
     assert_in_range(w.submits[1] - w.submits[0], TOKENS - 2, TOKENS - 1);
     assert_int_equal(w.allocations[1] - w.allocations[0], 0);
+    test_hal_check_messages(pio_engine_model(engine)->chosen.device);
     pio_engine_destroy(engine);
     assert_int_equal(vulkan_faults_live(), 0);
 }
@@ -117,7 +119,7 @@ static void count_calls(vulkan_faults_kind kind, long *loaded, long *first, long
     pio_error error = {0};
     pio_engine *engine;
     watch w;
-    vulkan_faults_order("");
+    vulkan_faults_order("devices=discrete");
     if (open_engine(&options, &engine, &error)) fail_msg("%s", error.text);
     *loaded = vulkan_faults_count(kind);
     if (answer(engine, 1, &w, &error)) fail_msg("%s", error.text);

@@ -6,6 +6,7 @@
  *
  *   make=N submit=N wait=N   the N-th call of that kind from now on (0: the next) fails; so do all submits and waits
  *                            after one that failed, for the device is lost
+ *   step=N                   the same of the N-th submission with two lists or more
  *   result=R                 the VkResult of a failing `make` (-2: out of device memory, unless said)
  *   devices=K,K,...          the devices, all of them the real one under another kind: discrete, integrated, virtual,
  *                            other, software; none: there is none
