@@ -10,6 +10,7 @@
 #include "hal/vulkan/vulkan.h"
 
 pio_status vulkan_module_create(pio_device *device, const pio_module_desc *desc, pio_module **out, pio_error *error) {
+    const pio_device_caps *caps = &((vulkan_device *)device)->physical.caps;
     const size_t bytes = sizeof(vulkan_module) + sizeof(vulkan_kernel) * (size_t)desc->n_kernels;
     vulkan_module *module = calloc(1, bytes);
     if (!module) return pio_fail_memory(error, desc->name, bytes);
@@ -27,7 +28,8 @@ pio_status vulkan_module_create(pio_device *device, const pio_module_desc *desc,
         to->code = from->code;
         to->entry = from->entry;
         to->n_constants = (uint32_t)from->n_constants;
-        if (from->subgroup_size != (uint32_t)((vulkan_device *)device)->physical.caps.subgroup_size)
+        /* Devices whose subgroups have one size run kernels that are written for another only if those emulate it. */
+        if (caps->features & PIO_VULKAN_MATRIX && from->subgroup_size != (uint32_t)caps->subgroup_size)
             to->subgroup_size = from->subgroup_size;
         if (from->n_constants) memcpy(to->constants, from->constants, 4 * (size_t)from->n_constants);
     }

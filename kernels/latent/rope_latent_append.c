@@ -65,10 +65,12 @@ void pio_rope_latent_append_ref(const void *args, pio_worker *worker) {
                                 .table_stride = a->table_stride,
                                 .y_stride = a->y_stride,
                                 .flags = a->flags};
-    if (worker->index) return; /* both halves take tiles from one counter */
-    atomic_int next = 0;
-    pio_worker alone = {0, 1, &next, worker->scratch, worker->scratch_bytes};
-    pio_latent_append_ref(&append, &alone);
-    atomic_store(&next, 0);
-    pio_rope_ref(&rope, &alone);
+    if (worker->index) return; /* each half is a dispatch of its own */
+    atomic_int taken[2] = {0, 0};
+    pio_worker halves[2];
+    for (int i = 0; i < 2; i++)
+        halves[i] = (pio_worker){
+            .n_workers = 1, .next = &taken[i], .scratch = worker->scratch, .scratch_bytes = worker->scratch_bytes};
+    pio_latent_append_ref(&append, &halves[0]);
+    pio_rope_ref(&rope, &halves[1]);
 }

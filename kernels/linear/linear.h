@@ -90,6 +90,8 @@ enum { PIO_LINEAR_MAX_COLS = 29000 }; /* a panel of 8 rows and one row more in f
 /* match(): whole blocks of gate and up rows, no more columns than the kernels' scratch holds, and no norm; and the same
  * of a few rows, perhaps with a norm, or of any without one. */
 bool pio_linear_match(const struct pio_call *call);
+bool pio_linear_match_emulated(
+    const struct pio_call *call); /* and few columns: llvmpipe ends loops after 65,535 rounds */
 bool pio_linear_match_stream(const struct pio_call *call);
 
 /* Fills the argument struct of any of the three ops. */

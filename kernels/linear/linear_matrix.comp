@@ -1,6 +1,6 @@
 #version 460
 #extension GL_GOOGLE_include_directive : require
-#define GROUP 128
+#define GROUP 256
 #include "kernels/dialect/shader.glsl"
 #include "kernels/elementwise/elementwise.h"
 #include "kernels/linear/tiles_matrix.glsl"

@@ -1,4 +1,5 @@
-/* The linear layers' shaders for a few tokens: a workgroup has GROUP_ROWS rows of w and TOKENS tokens. */
+/* The linear layers' shaders for a few tokens: a workgroup has ROWS rows of w and TOKENS tokens, and its
+ * threads share the columns. */
 #define GROUP 128 /* PIO_LINEAR_GROUP */
 #include "kernels/dialect/shader.glsl"
 #include "kernels/elementwise/elementwise.h"
@@ -16,36 +17,45 @@ void store(int t, int n, float sum) {
     F32(row_at(a.y, t, a.y_stride)).v[n] = sum;
 }
 
-/* The subgroup's products of the rows from `first` on; its threads store one each. */
-void multiply(matrix m, int first, int first_token, int n_tokens) {
-    int rows[MOST_ROWS];
+shared float partials[(MOST_ROWS + 1) * MOST_TOKENS * GROUP / 4];
+
+/* The workgroup's sum of what the subgroups left behind `at`. */
+float add_partials(int at) {
+    float sum = 0;
+    for (uint i = 0; i < gl_NumSubgroups; i++) sum += partials[at * gl_NumSubgroups + i];
+    return sum;
+}
+
+/* A row's product with a token, times what the norm divides by. */
+float finished(int i, int t) {
+    float sum = add_partials(i * TOKENS + t);
+    return a.norm == 0ul ? sum : sum * inversesqrt(add_partials(ROWS * TOKENS + t) / a.cols + a.norm_eps);
+}
+
+void main() {
+    int first_token = int(gl_WorkGroupID.y) * TOKENS, n_tokens = live_rows(a.live, a.rows) - first_token,
+        first = int(gl_WorkGroupID.x) * ROWS, n_rows = SWIGLU != 0 ? ROWS / 2 : ROWS, rows[MOST_ROWS];
     uint64_t x[MOST_TOKENS];
     float sums[MOST_ROWS * MOST_TOKENS], squares[MOST_TOKENS];
+    if (n_tokens <= 0) return;
     [[unroll]] for (int i = 0; i < ROWS; i++)
         rows[i] = SWIGLU != 0 ? swiglu_row(first, i, a.n_out) : plain_row(first, i, a.n_out);
     [[unroll]] for (int t = 0; t < TOKENS; t++)
         x[t] = row_at(a.x, first_token + min(t, n_tokens - 1), a.x_stride);
-    stream(m, rows, x, a.norm, sums, squares);
-    if (a.norm != 0ul)
+    add_products(matrix_at(a.w, a.n_out, a.cols), rows, x, a.norm, int(gl_LocalInvocationID.x), GROUP, sums, squares);
+    if (subgroupElect()) {
         [[unroll]] for (int i = 0; i < ROWS * TOKENS; i++)
-            sums[i] *= inversesqrt(squares[i % TOKENS] / a.cols + a.norm_eps);
-    int lanes = int(gl_SubgroupSize), n_rows = SWIGLU != 0 ? ROWS / 2 : ROWS;
-    [[unroll]] for (int i = 0; i < n_rows; i++) {
-        [[unroll]] for (int t = 0; t < TOKENS; t++) {
-            int n = first / (ROWS / n_rows) + i;
-            if ((i * TOKENS + t) % lanes != int(gl_SubgroupInvocationID) || t >= n_tokens) continue;
-            if (SWIGLU != 0 && n < a.n_out / 2)
-                F32(row_at(a.y, first_token + t, a.y_stride)).v[n] =
-                    silu_times(sums[i * TOKENS + t], sums[(i + n_rows) * TOKENS + t]);
-            if (SWIGLU == 0 && n < a.n_out) store(first_token + t, n, sums[i * TOKENS + t]);
-        }
+            partials[i * gl_NumSubgroups + gl_SubgroupID] = sums[i];
+        [[unroll]] for (int t = 0; t < TOKENS; t++)
+            partials[(ROWS * TOKENS + t) * gl_NumSubgroups + gl_SubgroupID] = squares[t];
     }
-}
-
-void main() {
-    int first_token = int(gl_WorkGroupID.y) * TOKENS, n_tokens = live_rows(a.live, a.rows) - first_token;
-    if (n_tokens <= 0) return;
-    matrix m = matrix_at(a.w, a.n_out, a.cols);
-    for (int r = ROWS * int(gl_SubgroupID); r < GROUP_ROWS; r += ROWS * int(gl_NumSubgroups))
-        multiply(m, int(gl_WorkGroupID.x) * GROUP_ROWS + r, first_token, n_tokens);
+    barrier();
+    for (int o = int(gl_LocalInvocationID.x); o < n_rows * TOKENS; o += GROUP) {
+        int i = o / TOKENS, t = o % TOKENS, n = first / (ROWS / n_rows) + i;
+        if (t >= n_tokens || n >= a.n_out / (ROWS / n_rows)) continue;
+        if (SWIGLU != 0)
+            F32(row_at(a.y, first_token + t, a.y_stride)).v[n] = silu_times(finished(i, t), finished(i + n_rows, t));
+        else
+            store(first_token + t, n, finished(i, t));
+    }
 }

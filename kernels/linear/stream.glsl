@@ -1,5 +1,7 @@
-/* Products of a few rows of weights with a few rows of activations: a subgroup streams ROWS rows of w, its threads share
- * the columns, CHUNK in a row each, which is one load of 16 bytes; UNROLL such steps are under way together.
+/* Products of a few rows of weights with a few rows of activations: a subgroup or a workgroup streams ROWS rows of w, its
+ * threads share the columns, CHUNK in a row each, which is one load; UNROLL such steps are under way together. Rows that
+ * are even, which all are in practice, have a loop of their own: a thread goes through it once or twice, so that what
+ * counts is how much code has to be fetched.
  *
  * With PIO_DOT8 (q8 and q4) a thread rounds its CHUNK activations to int8 with a scale of their own, for all ROWS rows,
  * and takes integer dot products; else products are in float32. */
@@ -15,15 +17,23 @@ layout(constant_id = 3) const int UNROLL = 4;
 /* Arrays have room for the most, for a specialisation constant is no size of a parameter. */
 const int MOST_TOKENS = PIO_LINEAR_GROUP_TOKENS, MOST_ROWS = PIO_LINEAR_GROUP_ROWS, MOST_LOADS = PIO_LINEAR_GROUP_LOADS;
 
-const int CHUNK = WEIGHTS == PIO_WEIGHTS_F32 ? 4 : WEIGHTS == PIO_WEIGHTS_Q8 ? 16 : WEIGHTS == PIO_WEIGHTS_Q4 ? 32 : 8;
+const int CHUNK = WEIGHTS == PIO_WEIGHTS_F32 ? 4 : WEIGHTS == PIO_WEIGHTS_Q8 || WEIGHTS == PIO_WEIGHTS_Q4 ? 16 : 8;
 
 /* ---- weights ---- */
 
+/* Whether whole chunks can be loaded from everywhere. */
+bool is_even(matrix m, uint64_t x[MOST_TOKENS]) {
+    uint64_t low_bits = uint64_t(m.code_stride);
+    [[unroll]] for (int t = 0; t < TOKENS; t++) low_bits |= x[t];
+    return m.cols % CHUNK == 0 && (low_bits & 15ul) == 0ul;
+}
+
 /* The codes of columns k .. k + CHUNK - 1; 0 past the row's end, where there may be no memory. */
-uvec4 codes_at(matrix m, int row, int k) {
+uvec4 codes_at(matrix m, int row, int k, bool even) {
     uint64_t codes = m.codes + uint64_t(row) * m.code_stride;
     if (k >= m.cols) return uvec4(0);
-    if ((m.code_stride & 15u) == 0u) return U32V4(codes).v[k / CHUNK];
+    if (WEIGHTS == PIO_WEIGHTS_Q4) return uvec4(U32V2(codes).v[k / CHUNK], 0, 0);
+    if (even || (m.code_stride & 15u) == 0u) return U32V4(codes).v[k / CHUNK];
     uvec4 words = uvec4(0); /* float32 or bf16 rows that begin anywhere */
     for (int i = 0; i < CHUNK && k + i < m.cols; i++) {
         if (CHUNK == 4)
@@ -51,21 +61,21 @@ float row_scale(matrix m, int row) {
 
 struct activations {
 #ifdef PIO_DOT8
-    uint codes[8]; /* of which CHUNK / 4 are used; q4: of each eight columns the even ones, then the odd ones, as q4_levels has them */
-    int sum;               /* q4: of the codes */
+    uint codes[4]; /* of which CHUNK / 4 are used; q4: of each eight columns the even ones, then the odd ones */
+    int sum;       /* q4: of the codes */
     float scale;
 #else
-    vec4 x[8]; /* of which CHUNK / 4 are used */
+    vec4 x[4]; /* of which CHUNK / 4 are used */
 #endif
 };
 
 /* Four columns of the float32 row at x, those past n as 0; times the norm's weights, where there are any. */
-vec4 four_at(uint64_t x, uint64_t norm, int k, int n, inout float squares) {
+vec4 four_at(uint64_t x, uint64_t norm, int k, int n, bool even, inout float squares) {
     vec4 v = vec4(0), w = vec4(1);
-    if (k + 4 <= n && (x & 15ul) == 0ul) {
+    if (even ? k < n : k + 4 <= n && (x & 15ul) == 0ul) {
         v = F32V4(x).v[k / 4];
         if (norm != 0ul) w = F32V4(norm).v[k / 4];
-    } else {
+    } else if (!even) {
         for (int i = 0; i < 4 && k + i < n; i++) {
             v[i] = F32(x).v[k + i];
             if (norm != 0ul) w[i] = F32(norm).v[k + i];
@@ -86,11 +96,11 @@ uint four_bytes(vec4 x, float inverse) {
            byte_of(x.w, inverse) << 24;
 }
 
-activations activations_at(uint64_t from, uint64_t norm, int k, int n, inout float squares) {
+activations activations_at(uint64_t from, uint64_t norm, int k, int n, bool even, inout float squares) {
     activations a;
-    vec4 x[8], most = vec4(0);
+    vec4 x[4], most = vec4(0);
     [[unroll]] for (int i = 0; i < CHUNK / 4; i++) {
-        x[i] = four_at(from, norm, k + 4 * i, n, squares);
+        x[i] = four_at(from, norm, k + 4 * i, n, even, squares);
         most = max(most, abs(x[i]));
     }
     float largest = max(max(most.x, most.y), max(most.z, most.w)), inverse = largest > 1e-30 ? 127 / largest : 0;
@@ -120,9 +130,9 @@ float product(uvec4 codes, activations a) {
     return float(sum) * a.scale;
 }
 #else
-activations activations_at(uint64_t from, uint64_t norm, int k, int n, inout float squares) {
+activations activations_at(uint64_t from, uint64_t norm, int k, int n, bool even, inout float squares) {
     activations a;
-    [[unroll]] for (int i = 0; i < CHUNK / 4; i++) a.x[i] = four_at(from, norm, k + 4 * i, n, squares);
+    [[unroll]] for (int i = 0; i < CHUNK / 4; i++) a.x[i] = four_at(from, norm, k + 4 * i, n, even, squares);
     return a;
 }
 
@@ -152,37 +162,61 @@ float product(uvec4 codes, activations a) {
 
 /* ---- the stream ---- */
 
-/* sums[i * TOKENS + t] = rows[i] of m times the float32 row at x[t] times `norm` [cols] (0: none); squares[t] = the sum
- * of x[t]'s squares. Every thread of the subgroup gets all of them. */
-void stream(matrix m, int rows[MOST_ROWS], uint64_t x[MOST_TOKENS], uint64_t norm,
-            out float sums[MOST_ROWS * MOST_TOKENS], out float squares[MOST_TOKENS]) {
-    int lane = int(gl_SubgroupInvocationID), lanes = int(gl_SubgroupSize);
-    [[unroll]] for (int i = 0; i < ROWS * TOKENS; i++) sums[i] = 0;
-    [[unroll]] for (int t = 0; t < TOKENS; t++) squares[t] = 0;
+/* Of threads `lane` of `lanes`: adds up its share of rows[i] of m times x[t] times `norm`, and of x[t]'s squares. */
+void add_even(matrix m, int rows[MOST_ROWS], uint64_t x[MOST_TOKENS], uint64_t norm, int lane, int lanes,
+              inout float sums[MOST_ROWS * MOST_TOKENS], inout float squares[MOST_TOKENS]) {
     for (int first = 0; first < m.cols; first += UNROLL * CHUNK * lanes) {
         uvec4 codes[MOST_LOADS];
         float scales[MOST_LOADS];
         [[unroll]] for (int u = 0; u < UNROLL; u++) {
             int k = first + CHUNK * (u * lanes + lane);
             [[unroll]] for (int i = 0; i < ROWS; i++) {
-                codes[u * ROWS + i] = codes_at(m, rows[i], k);
+                codes[u * ROWS + i] = codes_at(m, rows[i], k, true);
                 scales[u * ROWS + i] = scale_at(m, rows[i], k);
             }
         }
         [[unroll]] for (int u = 0; u < UNROLL; u++) {
             int k = first + CHUNK * (u * lanes + lane);
             [[unroll]] for (int t = 0; t < TOKENS; t++) {
-                activations a = activations_at(x[t], norm, k, m.cols, squares[t]);
+                activations a = activations_at(x[t], norm, k, m.cols, true, squares[t]);
                 [[unroll]] for (int i = 0; i < ROWS; i++)
                     sums[i * TOKENS + t] += scales[u * ROWS + i] * product(codes[u * ROWS + i], a);
             }
         }
     }
-    [[unroll]] for (int i = 0; i < ROWS; i++)
-        [[unroll]] for (int t = 0; t < TOKENS; t++)
-            sums[i * TOKENS + t] = row_scale(m, rows[i]) * subgroupAdd(sums[i * TOKENS + t]);
+}
+
+void add_uneven(matrix m, int rows[MOST_ROWS], uint64_t x[MOST_TOKENS], uint64_t norm, int lane, int lanes,
+                inout float sums[MOST_ROWS * MOST_TOKENS], inout float squares[MOST_TOKENS]) {
+    for (int k = CHUNK * lane; k < m.cols; k += CHUNK * lanes) {
+        [[unroll]] for (int t = 0; t < TOKENS; t++) {
+            activations a = activations_at(x[t], norm, k, m.cols, false, squares[t]);
+            [[unroll]] for (int i = 0; i < ROWS; i++)
+                sums[i * TOKENS + t] += scale_at(m, rows[i], k) * product(codes_at(m, rows[i], k, false), a);
+        }
+    }
+}
+
+void add_products(matrix m, int rows[MOST_ROWS], uint64_t x[MOST_TOKENS], uint64_t norm, int lane, int lanes,
+                  out float sums[MOST_ROWS * MOST_TOKENS], out float squares[MOST_TOKENS]) {
+    [[unroll]] for (int i = 0; i < ROWS * TOKENS; i++) sums[i] = 0;
+    [[unroll]] for (int t = 0; t < TOKENS; t++) squares[t] = 0;
+    if (is_even(m, x))
+        add_even(m, rows, x, norm, lane, lanes, sums, squares);
+    else
+        add_uneven(m, rows, x, norm, lane, lanes, sums, squares);
+    [[unroll]] for (int i = 0; i < ROWS * TOKENS; i++) sums[i] = subgroupAdd(sums[i]);
     if (norm != 0ul)
         [[unroll]] for (int t = 0; t < TOKENS; t++) squares[t] = subgroupAdd(squares[t]);
+    [[unroll]] for (int i = 0; i < ROWS; i++)
+        [[unroll]] for (int t = 0; t < TOKENS; t++) sums[i * TOKENS + t] *= row_scale(m, rows[i]);
+}
+
+/* sums[i * TOKENS + t] = rows[i] of m times the float32 row at x[t] times `norm` [cols] (0: none); squares[t] = the sum
+ * of x[t]'s squares. Every thread of the subgroup gets all of them. */
+void stream(matrix m, int rows[MOST_ROWS], uint64_t x[MOST_TOKENS], uint64_t norm,
+            out float sums[MOST_ROWS * MOST_TOKENS], out float squares[MOST_TOKENS]) {
+    add_products(m, rows, x, norm, int(gl_SubgroupInvocationID), int(gl_SubgroupSize), sums, squares);
 }
 
 /* ---- which rows ---- a workgroup has GROUP_ROWS rows of w, and its subgroups take ROWS at a time */

@@ -152,6 +152,7 @@ bool pio_route_match_device(const struct pio_call *call);
 bool pio_experts_stream_match(const struct pio_call *call);
 void pio_experts_stream_launch(const struct pio_call *call, struct pio_launch *launch);
 bool pio_experts_device_match(const struct pio_call *call);
+bool pio_experts_emulated_match(const struct pio_call *call); /* and few columns */
 size_t pio_experts_plain_scratch(const struct pio_call *call);
 pio_status pio_experts_plain_record(struct pio_recorder *recorder, const struct pio_call *call, pio_error *error);
 size_t pio_experts_matrix_scratch(const struct pio_call *call);

@@ -58,6 +58,11 @@ bool pio_experts_device_match(const pio_call *call) {
     return !is_few(call) && call->in[1].n_matrices <= PIO_EXPERTS_MAX && pio_experts_match(call);
 }
 
+/* llvmpipe ends loops after 65,535 rounds. */
+bool pio_experts_emulated_match(const pio_call *call) {
+    return pio_experts_device_match(call) && call->in[1].cols <= 600;
+}
+
 static size_t scratch_of(const pio_call *call, shape tile) {
     const size_t n_pairs = (size_t)call->in[2].rows * (size_t)call->in[2].cols;
     const bool down = call->op == PIO_OP_EXPERTS_DOWN;

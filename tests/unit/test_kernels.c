@@ -13,6 +13,7 @@
 #include "tests/support/random.h"
 
 static const char *only = "";
+static int one_of = 1; /* cases: the seed says which */
 
 static bool is_asked_for(const char *name) {
     return *only == '-' ? !strstr(name, only + 1) : strstr(name, only) != NULL;
@@ -71,7 +72,8 @@ static int try_case(const pio_row *row, const machine *m, int index, uint64_t se
     char name[PIO_ROW_NAME_BYTES];
     for (int encoding = 0; encoding < PIO_ENC_COUNT; encoding++) {
         if (encoding && !(row->out_encodings & 1u << encoding)) continue;
-        for (size_t w = 0; w < PIO_COUNT(workers); w++) {
+        /* A device's workers are multiprocessors, which size its grids alone: one number of them will do. */
+        for (size_t w = device ? PIO_COUNT(workers) - 1 : 0; w < PIO_COUNT(workers); w++) {
             pio_case_result result;
             pio_error error = {0};
             pio_status status =
@@ -108,9 +110,9 @@ static void every_row_agrees_with_its_reference(void **state) {
         }
         int served = 0;
         bool found = true;
-        for (int index = 0; found; index++)
+        for (int index = (int)(seed % (uint64_t)one_of); found; index += one_of)
             served += try_case(rows[i], m, index, seed + (uint64_t)index, &n_failed, &found);
-        if (!served) {
+        if (!served && one_of == 1) {
             print_error("%s: no case reaches it\n", name);
             n_failed++;
         }
@@ -124,6 +126,7 @@ static void every_row_agrees_with_its_reference(void **state) {
 
 int main(int argc, char **argv) {
     if (argc > 1) only = argv[1];
+    if (argc > 2) one_of = PIO_MAX(1, atoi(argv[2]));
     const struct CMUnitTest tests[] = {cmocka_unit_test(every_row_agrees_with_its_reference)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
