@@ -138,6 +138,10 @@ bool pio_kv_match_bf16(const pio_call *call);
 bool pio_latent_match(const pio_call *call);
 
 /* Of device rows. */
+void pio_kv_append_any_launch(const struct pio_call *call, struct pio_launch *launch);
+void pio_qk_norm_rope_append_any_launch(const struct pio_call *call, struct pio_launch *launch);
+void pio_attention_any_launch(const struct pio_call *call, struct pio_launch *launch);
+bool pio_kv_match_any(const struct pio_call *call);
 bool pio_kv_match_device(const pio_call *call);
 void pio_kv_append_launch(const pio_call *call, pio_launch *launch);
 void pio_qk_norm_rope_append_launch(const pio_call *call, pio_launch *launch);

@@ -31,8 +31,8 @@
 /* Of a device's shaders for a few tokens: threads of a workgroup; at most, rows of w that a subgroup takes together
  * (an even number), loads of weights under way in a thread, and tokens of a workgroup. */
 #define PIO_LINEAR_GROUP        128
-#define PIO_LINEAR_GROUP_ROWS   4
-#define PIO_LINEAR_GROUP_LOADS  16
+#define PIO_LINEAR_GROUP_ROWS   8
+#define PIO_LINEAR_GROUP_LOADS  32
 #define PIO_LINEAR_GROUP_TOKENS 8
 
 PIO_ARGS(pio_linear_args) {

@@ -20,8 +20,10 @@ static int32_t stream_constants(const pio_call *call, int64_t n_rows, int32_t le
                                 pio_launch *launch) {
     const pio_operand *w = &call->in[1];
     const int32_t steps = PIO_MAX(1, PIO_CEIL_DIV(w->cols, chunk_of(w->layout) * lanes));
-    const int32_t loads = tokens > 2 ? PIO_LINEAR_GROUP_LOADS / 2 : PIO_LINEAR_GROUP_LOADS;
-    int32_t rows = PIO_LINEAR_GROUP_ROWS;
+    /* q4's loads are half as wide, and its rows half as long. */
+    const int32_t share = (w->layout == PIO_LAYOUT_Q4_ROWS ? 1 : 2) * (tokens > 2 ? 2 : 1);
+    const int32_t loads = PIO_LINEAR_GROUP_LOADS / share;
+    int32_t rows = PIO_LINEAR_GROUP_ROWS / share;
     while (rows > least_rows && n_rows * (lanes / LANES) / rows < 12 * call->n_workers) rows /= 2;
     const int32_t rounds = PIO_CEIL_DIV(steps, loads / rows);
     launch->constants[0] = pio_launch_weights(w->layout);

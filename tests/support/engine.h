@@ -11,7 +11,8 @@
 
 /* The backend that PIO_BACKEND names (tests/CMakeLists.txt: the tests labelled with a backend), else PIO_AUTO. */
 int test_backend(void);
-bool test_is_cpu(void); /* that is the CPU, whose memory is the process's and whose kernels have no device to load into */
+bool test_is_cpu(
+    void); /* that is the CPU, whose memory is the process's and whose kernels have no device to load into */
 
 /* The tests' backend, two threads, weights as stored, float32 or the default arithmetic; change what a test varies. */
 pio_engine_options test_engine_options(bool compute_f32);
