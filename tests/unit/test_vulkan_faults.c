@@ -35,7 +35,7 @@ static void what_a_device_lacks_is_named_with_the_cure(void **state) {
         {"no_feature=bufferDeviceAddress", "bufferDeviceAddress", "install"},
         {"no_feature=timelineSemaphore", "timelineSemaphore", "install"},
         {"version=1.1", "Vulkan 1.1 and 1.2 is needed", "install Mesa"},
-        {"no_subgroups", "sums over subgroups", "install"},
+        {"no_subgroups", "exchanges over subgroups", "install"},
         {"no_compute", "no queue that computes", "choose another"},
     };
     for (size_t i = 0; i < PIO_COUNT(cases); i++) {
