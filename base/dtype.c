@@ -1,6 +1,6 @@
 #include "base/dtype.h"
 
-const int8_t pio_q4_levels[16] = {-10, -8, -6, -5, -4, -3, -2, -1, 0, 1, 2, 3, 4, 5, 7, 9};
+const int8_t pio_q4_levels[16] = {-10, -5, -8, -3, -6, -1, -4, 1, -2, 3, 0, 5, 2, 7, 4, 9};
 
 static const char *const names[PIO_DTYPE_COUNT] = {
 #define PIO_DTYPE(name, text, bits, scale_columns) [PIO_DTYPE_##name] = text,

@@ -18,9 +18,13 @@ enum {
     PIO_SUB_MAX = 12,        /* largest |sub-scale| of q4 */
 };
 
-/* The levels that q4's codes 0..15 stand for: -10..9, denser in the middle. With sub-scales of -12..12 a product stays
- * within int8. Chosen by coordinate descent on Gaussian weights: normalised mean squared error 5.9e-3. */
+/* The levels that q4's codes 0..15 stand for: -10 -8 -6 -5 -4 -3 -2 -1 0 1 2 3 4 5 7 9, denser in the middle. With
+ * sub-scales of -12..12 a product stays within int8. Chosen by coordinate descent on Gaussian weights: normalised mean
+ * squared error 5.9e-3. As it happens they are the sums of 8, 4, 2 and 5, less 10: those are the weights of a code's
+ * bits, from the highest, so that a device without a byte shuffle makes a level by (code & 14) + 5 (code & 1) - 10. */
 extern const int8_t pio_q4_levels[16];
+
+enum { PIO_Q4_ZEROS = 0xaa }; /* two codes of level 0 */
 
 const char *pio_dtype_name(pio_dtype dtype);
 

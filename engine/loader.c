@@ -13,7 +13,7 @@
 #include "kernels/dtype/quantize.h"
 
 enum { WINDOW_BYTES = 1 << 18 };       /* stays in a second-level cache from the reading to the packing */
-enum { CACHE_FORMAT = 2, PLANES = 3 }; /* raise the format when canonical bytes change their meaning */
+enum { CACHE_FORMAT = 3, PLANES = 3 }; /* raise the format when canonical bytes change their meaning */
 
 typedef struct loader {
     pio_model *model;

@@ -6,7 +6,7 @@
  *   q8         codes int8 [cols rounded up to 32]; scales bf16 [ceil(cols / 256)]
  *   q4         codes [cols rounded up to 32] / 2 bytes, column 2i in the low four bits of byte i;
  *              subs int8 [ceil(cols / 32)]; scales bf16 [ceil(cols / 256)]
- * Columns past `cols` are zero (q4: level 8's code, which is 0). Planes lie apart; each is row-major. */
+ * Columns past `cols` are zero (q4: the code of level 0). Planes lie apart; each is row-major. */
 #ifndef PIO_KERNELS_DTYPE_LAYOUT_H
 #define PIO_KERNELS_DTYPE_LAYOUT_H
 

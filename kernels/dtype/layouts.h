@@ -31,7 +31,7 @@
  *           q4: u8 [ceil(cols / 32)][4][16][4]: at [s][v][r][j] the code of column 32 s + 8 v + j in the low four bits
  *               and of column 32 s + 8 v + 4 + j in the high ones
  *
- * Rows and columns past the end have code 0 (q4: level 8's code) and scale 0. */
+ * Rows and columns past the end have code 0 (q4: that of level 0) and scale 0. */
 enum { PIO_X16_ROWS = 16 };
 
 typedef struct pio_x16_panel {

@@ -6,7 +6,7 @@
  *   l_load, l_store, l_set16(x), l_set32(x)
  *   l_add16, l_sub16, l_min16, l_max16, l_mul16 (low half), l_mulhrs16 ((a * b + 2^14) >> 15), l_sra16(a, n)
  *   l_madd(a, b)                   per lane a.low * b.low + a.high * b.high
- *   l_add32, l_level(k)            the level of q4's code clamp(k, -8, 7) + 8, per int16 k in -16..15
+ *   l_add32, l_level(k)            the level clamp(k, -8, 7) places above 0, per int16 k in -16..15
  *   l_less32(a, b, x, y)           per lane a < b ? x : y, signed
  *   l_pair(a)                      a lane's low int16 in both halves; l_to_float, l_round (to nearest even int32)
  *   l_mul_f, l_div_f, l_load_f, l_set_f, l_max_f
@@ -165,6 +165,12 @@ static void least_squares(const groups *g, const found *f, float *scale) {
     }
 }
 
+/* The code of a level: what is odd has the bit that weighs 5, which is the lowest; the others weigh what they say. */
+static PIO_ALWAYS_INLINE lanes code_of(lanes level) {
+    lanes sum = l_add16(level, l_set16(10));
+    return l_sub16(l_mul16(l_sra16(sum, 1), l_set16(8)), l_mul16(sum, l_set16(3))); /* sum - 4 (sum & 1) */
+}
+
 /* Codes [LANES][16 bytes]; a group of zeros has sub-scale 0. */
 static void write_codes(const groups *g, const found *f, uint8_t *codes, int8_t *subs, uint16_t *scales) {
     uint16_t k[PAIRS][2 * LANES] PIO_ALIGNED(64);
@@ -172,9 +178,7 @@ static void write_codes(const groups *g, const found *f, uint8_t *codes, int8_t 
     int32_t nonzero[LANES] PIO_ALIGNED(64);
     step_of(l_load(f->sub), spread(g, f->scale), &step, &inverse);
     for (int i = 0; i < PAIRS; i++) {
-        lanes index = nearest_level(g->pairs[i], inverse);
-        index = l_add16(l_min16(l_max16(index, l_set16(-8)), l_set16(7)), l_set16(8));
-        l_store(k[i], index);
+        l_store(k[i], code_of(l_level(nearest_level(g->pairs[i], inverse))));
         any = l_max16(any, l_max16(g->pairs[i], l_sub16(l_set16(0), g->pairs[i])));
     }
     l_store(nonzero, any);
@@ -182,7 +186,7 @@ static void write_codes(const groups *g, const found *f, uint8_t *codes, int8_t 
         bool zero = !nonzero[lane];
         subs[lane] = (int8_t)(zero ? 0 : f->sub[lane]);
         for (int i = 0; i < PAIRS; i++)
-            codes[PAIRS * lane + i] = zero ? 0x88 : (uint8_t)(k[i][2 * lane] | k[i][2 * lane + 1] << 4);
+            codes[PAIRS * lane + i] = zero ? PIO_Q4_ZEROS : (uint8_t)(k[i][2 * lane] | k[i][2 * lane + 1] << 4);
     }
     for (int b = 0; b < BLOCKS; b++) scales[b] = g->full_scale[b] > 0 ? pio_f32_to_bf16(f->scale[b]) : 0;
 }

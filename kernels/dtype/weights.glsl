@@ -32,15 +32,16 @@ matrix matrix_at(uint64_t w, int rows, int cols) {
     return m;
 }
 
-/* q4's levels -10 -8 -6 -5 -4 -3 -2 -1 0 1 2 3 4 5 7 9 (base/dtype.c) of the word's eight codes, a byte each, ten more
- * than they are: those of columns 0 2 4 6, then 1 3 5 7. Codes 2 to 13 stand for code - 8; two more or fewer at the ends,
- * one beside them: `shift` has two more than that in each code's four bits. */
+/* The levels of a word's eight codes of q4, a byte each, ten more than they are: those of columns 0 2 4 6, then 1 3 5 7.
+ * The bits of a code weigh 8, 4, 2 and 5 (base/dtype.h). */
 const int Q4_OFFSET = 10;
 
+uint q4_levels_low(uint codes) {
+    return (codes & 0x0f0f0f0fu) + 4u * (codes & 0x01010101u);
+}
+
 uvec2 q4_levels(uint codes) {
-    uint high = codes >> 1 & codes >> 2 & codes >> 3 & 0x11111111u, low = ~(codes >> 1 | codes >> 2 | codes >> 3) & 0x11111111u;
-    uint shift = 0x22222222u + high + (high & codes) - low - (low & ~codes);
-    return (uvec2(codes, codes >> 4) & 0x0f0f0f0fu) + (uvec2(shift, shift >> 4) & 0x0f0f0f0fu);
+    return uvec2(q4_levels_low(codes), q4_levels_low(codes >> 4));
 }
 
 /* Four signed bytes. */
