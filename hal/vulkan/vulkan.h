@@ -110,6 +110,7 @@ typedef struct vulkan_physical {
     uint32_t timestamp_bits; /* of its timestamps */
     float timestamp_ns;      /* a tick */
     uint32_t shared_bytes;   /* of a workgroup, at most */
+    uint32_t group_threads;  /* the same */
     uint64_t coherent_bytes; /* nonCoherentAtomSize */
     uint32_t max_groups[3];
     char driver_key[80]; /* of the device and its driver: compiled kernels serve no other */

@@ -135,7 +135,8 @@ static bool has_matrix_shape(const vulkan_instance *instance, VkPhysicalDevice d
     return false;
 }
 
-enum { MATRIX_SHARED_BYTES = 48 << 10 }; /* what kernels over matrices may use */
+/* What kernels may use: those over matrices, and those of integer dot products. */
+enum { MATRIX_SHARED_BYTES = 48 << 10, DOT8_SHARED_BYTES = 32 << 10, DOT8_THREADS = 1024 };
 
 static void fill_features(const vulkan_instance *instance, features *f, vulkan_physical *out) {
     uint32_t absent = 0, bits = 0;
@@ -148,6 +149,8 @@ static void fill_features(const vulkan_instance *instance, features *f, vulkan_p
         !(out->shared_bytes >= MATRIX_SHARED_BYTES && has_team_size(instance, out->handle) &&
           has_matrix_shape(instance, out->handle)))
         out->caps.features &= ~(uint32_t)PIO_VULKAN_MATRIX;
+    if (out->shared_bytes < DOT8_SHARED_BYTES || out->group_threads < DOT8_THREADS)
+        out->caps.features &= ~(uint32_t)PIO_VULKAN_DOT8;
 }
 
 /* The package that has what is missing, by the vendor of the device. */
@@ -287,6 +290,7 @@ void vulkan_describe(const vulkan_instance *instance, VkPhysicalDevice device, v
     out->caps.host_visible &= shares_memory(&out->memory);
     out->timestamp_ns = p.base.properties.limits.timestampPeriod;
     out->shared_bytes = p.base.properties.limits.maxComputeSharedMemorySize;
+    out->group_threads = p.base.properties.limits.maxComputeWorkGroupInvocations;
     out->coherent_bytes = p.base.properties.limits.nonCoherentAtomSize;
     write_driver_key(&p.base.properties, out->driver_key);
     memcpy(out->max_groups, p.base.properties.limits.maxComputeWorkGroupCount, sizeof out->max_groups);

@@ -35,6 +35,17 @@
 #define PIO_LINEAR_GROUP_LOADS  32
 #define PIO_LINEAR_GROUP_TOKENS 8
 
+/* Of those with integer dot products (dot8.glsl): columns that share a scale; at most, rows of w and loads of 16 bytes
+ * under way in a subgroup, and threads of a workgroup; bytes of shared memory that a chunk and a token take, and all that
+ * there are. */
+#define PIO_DOT8_CHUNK       32
+#define PIO_DOT8_ROWS        2
+#define PIO_DOT8_LOADS       6
+#define PIO_DOT8_THREADS     1024
+#define PIO_DOT8_CHUNK_BYTES 36
+#define PIO_DOT8_TOKEN_BYTES 1024
+#define PIO_DOT8_BYTES       32768
+
 PIO_ARGS(pio_linear_args) {
     pio_u64 x;               /* [rows, cols] */
     pio_u64 w;               /* [n_out, cols] */
@@ -93,6 +104,7 @@ bool pio_linear_match(const struct pio_call *call);
 bool pio_linear_match_emulated(
     const struct pio_call *call); /* and few columns: llvmpipe ends loops after 65,535 rounds */
 bool pio_linear_match_stream(const struct pio_call *call);
+bool pio_linear_match_dot8(const struct pio_call *call); /* and with activations that shared memory holds */
 
 /* Fills the argument struct of any of the three ops. */
 void pio_linear_args_fill(const struct pio_call *call, pio_linear_args *args);
@@ -106,6 +118,7 @@ size_t pio_linear_tiles_bf16_scratch(const struct pio_call *call);
 size_t pio_linear_tiles_f32_scratch(const struct pio_call *call);
 struct pio_launch;
 void pio_linear_launch(const struct pio_call *call, struct pio_launch *launch);
+void pio_linear_dot8_launch(const struct pio_call *call, struct pio_launch *launch);
 /* Sets constants 0 to 3 of a stream for a call that streams n_rows rows of w in all; returns how many a subgroup takes
  * together. */
 int32_t pio_linear_stream_constants(const struct pio_call *call, int64_t n_rows, int32_t least_rows, int32_t tokens,

@@ -7,6 +7,7 @@
  * and takes integer dot products; else products are in float32. */
 #include "kernels/dtype/weights.glsl"
 #include "kernels/linear/linear.h"
+#include "kernels/linear/swiglu.glsl"
 #ifdef PIO_DOT8
 #include "kernels/dialect/dot8.glsl"
 #endif
@@ -229,11 +230,6 @@ int plain_row(int first, int i, int n_out) {
 }
 
 int swiglu_row(int first, int i, int n_out) {
-    int column = first / 2 + i % (ROWS / 2);
-    int gate = column / PIO_SWIGLU_BLOCK * 2 * PIO_SWIGLU_BLOCK + column % PIO_SWIGLU_BLOCK;
+    int gate = gate_row(first / 2 + i % (ROWS / 2));
     return min(gate + (i < ROWS / 2 ? 0 : PIO_SWIGLU_BLOCK), n_out - 1);
-}
-
-float silu_times(float gate, float up) {
-    return gate / (1 + exp(-gate)) * up;
 }
