@@ -14,7 +14,13 @@
 #include "kernels/linear/linear_finish_avx512.h"
 #include "kernels/linear/linear_q_avx512.h"
 
-enum { PIO_Q_GEMV_TOKENS = 8 };
+/* Where lines are asked for from far ahead, a run of panels begins well only if the end of the one before it asks for
+ * its first lines; then runs may be short too, and many workers finish together. Else runs are kept long. */
+enum {
+    PIO_Q_GEMV_TOKENS = 8,
+    PIO_Q_GEMV_FAR = PIO_Q_GEMV_AHEAD_BYTES >= 512,
+    PIO_Q_GEMV_LEAST_RUN = PIO_Q_GEMV_FAR ? 1 : 4,
+};
 
 /* The activations of the call, as every panel reads them. */
 typedef struct pio_q_gemv_acts {
@@ -37,6 +43,13 @@ static PIO_ALWAYS_INLINE __m512i pio_q_gemv_start(const pio_q_gemv_acts *x, int 
     return _mm512_set1_epi32(x->starts[t * x->n_starts + i]);
 }
 
+/* Lines from `end` on, where a run of panels ends, are not asked for, but those `jump` bytes on: where the next run
+ * begins, or, where there is none, what is being read. */
+typedef struct pio_q_gemv_way {
+    const uint8_t *end;
+    int64_t jump;
+} pio_q_gemv_way;
+
 /* Weights come at the memory's rate only as one stream that the processor recognises. So the scales and sub-scales at a
  * panel's head are read once from front to back, which brings them into the caches, before the codes are; and of the
  * codes, each line asks for the one PIO_Q_GEMV_AHEAD_BYTES on. Asking for the head's lines while the codes pass cost a
@@ -47,17 +60,24 @@ static PIO_ALWAYS_INLINE void pio_q_gemv_read_head(const uint8_t *panel, const p
     __asm__ volatile("" ::"v"(all)); /* or the compiler leaves the reads out */
 }
 
-static PIO_ALWAYS_INLINE __m512i pio_q_gemv_read_codes(const uint8_t *codes) {
-    _mm_prefetch((const char *)codes + PIO_Q_GEMV_AHEAD_BYTES, _MM_HINT_T0);
+/* What to ask for while the 32 columns at `codes` are read. */
+static PIO_ALWAYS_INLINE const uint8_t *pio_q_gemv_ahead(const pio_q_gemv_way *way, const uint8_t *codes) {
+    const uint8_t *ahead = codes + PIO_Q_GEMV_AHEAD_BYTES;
+    return PIO_Q_GEMV_FAR && ahead >= way->end ? ahead + way->jump : ahead;
+}
+
+static PIO_ALWAYS_INLINE __m512i pio_q_gemv_read(const uint8_t *codes, const uint8_t *ahead) {
+    _mm_prefetch((const char *)ahead, _MM_HINT_T0);
     return _mm512_load_si512(codes);
 }
 
 /* c[t][] += 32 columns. */
-static PIO_ALWAYS_INLINE void pio_q_gemv_q8_sub(const uint8_t *codes, const pio_q_gemv_acts *x, int32_t column,
-                                                const int T, const int chains, __m512i c[PIO_Q_GEMV_TOKENS][4]) {
+static PIO_ALWAYS_INLINE void pio_q_gemv_q8_sub(const uint8_t *codes, const uint8_t *ahead, const pio_q_gemv_acts *x,
+                                                int32_t column, const int T, const int chains,
+                                                __m512i c[PIO_Q_GEMV_TOKENS][4]) {
     PIO_UNROLL(8)
     for (int g = 0; g < 8; g++) {
-        __m512i w = pio_q_gemv_read_codes(codes + 64 * g);
+        __m512i w = pio_q_gemv_read(codes + 64 * g, ahead + 64 * g);
         PIO_UNROLL(8)
         for (int t = 0; t < T; t++)
             c[t][g % chains] =
@@ -67,7 +87,7 @@ static PIO_ALWAYS_INLINE void pio_q_gemv_q8_sub(const uint8_t *codes, const pio_
 
 /* sums[t] = products of a panel with T tokens. */
 static PIO_ALWAYS_INLINE void pio_q_gemv_q8_panel(const uint8_t *panel, const pio_x16_panel *p,
-                                                  const pio_q_gemv_acts *x, const int T,
+                                                  const pio_q_gemv_way *way, const pio_q_gemv_acts *x, const int T,
                                                   __m512 sums[PIO_Q_GEMV_TOKENS]) {
     const int chains = T == 1 ? 4 : T <= 3 ? 2 : 1; /* independent sums hide the latency where tokens are few */
     const uint8_t *codes = panel + p->codes_at;
@@ -82,7 +102,7 @@ static PIO_ALWAYS_INLINE void pio_q_gemv_q8_panel(const uint8_t *panel, const pi
             for (int u = 1; u < chains; u++) c[t][u] = _mm512_setzero_si512();
         }
         for (int32_t s = 8 * b; s < end; s++, codes += 512)
-            pio_q_gemv_q8_sub(codes, x, PIO_SUB_COLUMNS * s, T, chains, c);
+            pio_q_gemv_q8_sub(codes, pio_q_gemv_ahead(way, codes), x, PIO_SUB_COLUMNS * s, T, chains, c);
         __m512 scales = pio_q_scales(panel, b);
         PIO_UNROLL(8)
         for (int t = 0; t < T; t++) {
@@ -94,8 +114,9 @@ static PIO_ALWAYS_INLINE void pio_q_gemv_q8_panel(const uint8_t *panel, const pi
 }
 
 /* block[t] += sub * products of 32 columns. */
-static PIO_ALWAYS_INLINE void pio_q_gemv_q4_sub(const uint8_t *codes, const int8_t *subs, const pio_q_gemv_acts *x,
-                                                int32_t s, const int T, __m512i block[PIO_Q_GEMV_TOKENS]) {
+static PIO_ALWAYS_INLINE void pio_q_gemv_q4_sub(const uint8_t *codes, const uint8_t *ahead, const int8_t *subs,
+                                                const pio_q_gemv_acts *x, int32_t s, const int T,
+                                                __m512i block[PIO_Q_GEMV_TOKENS]) {
     const __m512i low = _mm512_set1_epi8(15);
     const __m512i levels =
         _mm512_broadcast_i32x4(_mm_add_epi8(_mm_loadu_si128((const void *)pio_q4_levels), _mm_set1_epi8(10)));
@@ -104,7 +125,7 @@ static PIO_ALWAYS_INLINE void pio_q_gemv_q4_sub(const uint8_t *codes, const int8
     for (int t = 0; t < T; t++) c[t] = pio_q_gemv_start(x, t, s), d[t] = _mm512_setzero_si512();
     PIO_UNROLL(4)
     for (int v = 0; v < 4; v++) {
-        __m512i pair = pio_q_gemv_read_codes(codes + 64 * v);
+        __m512i pair = pio_q_gemv_read(codes + 64 * v, ahead + 64 * v);
         __m512i w0 = _mm512_shuffle_epi8(levels, _mm512_and_si512(pair, low));
         __m512i w1 = _mm512_shuffle_epi8(levels, _mm512_and_si512(_mm512_srli_epi16(pair, 4), low));
         PIO_UNROLL(8)
@@ -126,7 +147,7 @@ static PIO_ALWAYS_INLINE void pio_q_gemv_q4_sub(const uint8_t *codes, const int8
 }
 
 static PIO_ALWAYS_INLINE void pio_q_gemv_q4_panel(const uint8_t *panel, const pio_x16_panel *p,
-                                                  const pio_q_gemv_acts *x, const int T,
+                                                  const pio_q_gemv_way *way, const pio_q_gemv_acts *x, const int T,
                                                   __m512 sums[PIO_Q_GEMV_TOKENS]) {
     const uint8_t *codes = panel + p->codes_at;
     const int8_t *subs = (const int8_t *)panel + p->subs_at;
@@ -136,7 +157,8 @@ static PIO_ALWAYS_INLINE void pio_q_gemv_q4_panel(const uint8_t *panel, const pi
         PIO_UNROLL(8)
         for (int t = 0; t < T; t++) block[t] = _mm512_setzero_si512();
         int32_t end = PIO_MIN(8 * b + 8, p->n_subs);
-        for (int32_t s = 8 * b; s < end; s++, codes += 256) pio_q_gemv_q4_sub(codes, subs, x, s, T, block);
+        for (int32_t s = 8 * b; s < end; s++, codes += 256)
+            pio_q_gemv_q4_sub(codes, pio_q_gemv_ahead(way, codes), subs, x, s, T, block);
         __m512 scales = pio_q_scales(panel, b);
         PIO_UNROLL(8)
         for (int t = 0; t < T; t++) sums[t] = pio_q_add_block(sums[t], block[t], scales, pio_q_gemv_x_scale(x, t, b));
@@ -144,33 +166,49 @@ static PIO_ALWAYS_INLINE void pio_q_gemv_q4_panel(const uint8_t *panel, const pi
 }
 
 static PIO_ALWAYS_INLINE void pio_q_gemv_panel(const pio_dtype dtype, const uint8_t *panel, const pio_x16_panel *p,
-                                               const pio_q_gemv_acts *x, const int T, __m512 sums[PIO_Q_GEMV_TOKENS]) {
+                                               const pio_q_gemv_way *way, const pio_q_gemv_acts *x, const int T,
+                                               __m512 sums[PIO_Q_GEMV_TOKENS]) {
     pio_q_gemv_read_head(panel, p);
     if (dtype == PIO_DTYPE_Q8)
-        pio_q_gemv_q8_panel(panel, p, x, T, sums);
+        pio_q_gemv_q8_panel(panel, p, way, x, T, sums);
     else
-        pio_q_gemv_q4_panel(panel, p, x, T, sums);
+        pio_q_gemv_q4_panel(panel, p, way, x, T, sums);
 }
 
-/* Runs of panels, or of pairs of a gate and an up panel. */
+/* One panel, or a pair of a gate and an up panel. */
+static PIO_ALWAYS_INLINE void pio_q_gemv_item(const pio_dtype dtype, const pio_linear_args *a, int32_t i,
+                                              const pio_x16_panel *p, const pio_q_gemv_way *way,
+                                              const pio_q_gemv_acts *x, const int T, const bool swiglu) {
+    const uint8_t *panel = PIO_AT(const uint8_t, a->w) + (uint64_t)i * (swiglu ? 2 : 1) * p->bytes;
+    __m512 sums[PIO_Q_GEMV_TOKENS], up[PIO_Q_GEMV_TOKENS];
+    pio_q_gemv_panel(dtype, panel, p, way, x, T, sums);
+    if (swiglu) pio_q_gemv_panel(dtype, panel + p->bytes, p, way, x, T, up);
+    for (int t = 0; t < T; t++) {
+        if (swiglu)
+            pio_linear_store_swiglu_x16(a, t, i * PIO_SWIGLU_BLOCK, sums[t], up[t]);
+        else
+            pio_linear_store_x16(a, t, i * PIO_X16_ROWS, sums[t]);
+    }
+}
+
+/* Runs of panels. Where lines are asked for from far ahead, the next run is known as the last panel of one begins. */
 static PIO_ALWAYS_INLINE void pio_q_gemv_run_tokens(const pio_dtype dtype, const pio_linear_args *a, pio_worker *worker,
                                                     const pio_q_gemv_acts *x, const int T, const bool swiglu) {
     const pio_x16_panel p = pio_x16_panel_of(dtype, a->cols);
-    const int32_t step = swiglu ? 2 : 1;
-    int32_t total = PIO_CEIL_DIV(a->n_out, PIO_X16_ROWS * step), first, end;
-    while (pio_linear_take_run(worker, total, 4, &first, &end)) {
-        const uint8_t *panel = PIO_AT(const uint8_t, a->w) + (uint64_t)(first * step) * p.bytes;
-        for (int32_t i = first; i < end; i++, panel += (uint64_t)step * p.bytes) {
-            __m512 sums[PIO_Q_GEMV_TOKENS], up[PIO_Q_GEMV_TOKENS];
-            pio_q_gemv_panel(dtype, panel, &p, x, T, sums);
-            if (swiglu) pio_q_gemv_panel(dtype, panel + p.bytes, &p, x, T, up);
-            for (int t = 0; t < T; t++) {
-                if (swiglu)
-                    pio_linear_store_swiglu_x16(a, t, i * PIO_SWIGLU_BLOCK, sums[t], up[t]);
-                else
-                    pio_linear_store_x16(a, t, i * PIO_X16_ROWS, sums[t]);
+    const int32_t rows = PIO_X16_ROWS * (swiglu ? 2 : 1), total = PIO_CEIL_DIV(a->n_out, rows);
+    const int64_t bytes = (int64_t)p.bytes * (swiglu ? 2 : 1);
+    int32_t i, end, next = 0, next_end = 0;
+    bool more = pio_linear_take_run(worker, total, PIO_Q_GEMV_LEAST_RUN, &i, &end);
+    for (; more; i = next, end = next_end) {
+        pio_q_gemv_way way = {PIO_AT(const uint8_t, a->w) + end * bytes, -PIO_Q_GEMV_AHEAD_BYTES};
+        for (; i < end; i++) {
+            if (PIO_Q_GEMV_FAR && i + 1 == end) {
+                more = pio_linear_take_run(worker, total, PIO_Q_GEMV_LEAST_RUN, &next, &next_end);
+                if (more) way.jump = (next - end) * bytes;
             }
+            pio_q_gemv_item(dtype, a, i, &p, &way, x, T, swiglu);
         }
+        if (!PIO_Q_GEMV_FAR) more = pio_linear_take_run(worker, total, PIO_Q_GEMV_LEAST_RUN, &next, &next_end);
     }
 }
 
