@@ -9,6 +9,7 @@
 #ifndef PIO_KERNELS_LINEAR_LINEAR_Q_GEMV_AVX512_H
 #define PIO_KERNELS_LINEAR_LINEAR_Q_GEMV_AVX512_H
 
+#include "kernels/dialect/cases.h"
 #include "kernels/elementwise/elementwise.h"
 #include "kernels/families.h"
 #include "kernels/linear/linear_finish_avx512.h"
@@ -234,28 +235,14 @@ static void pio_q_gemv_fill_starts(const pio_dtype dtype, const pio_linear_args 
         }
 }
 
-#define PIO_Q_GEMV_CASE(n)                                                                                             \
-    case n:                                                                                                            \
-        pio_q_gemv_run_tokens(dtype, a, worker, &x, n, swiglu);                                                        \
-        break;
+#define PIO_Q_GEMV_DO(n) pio_q_gemv_run_tokens(dtype, a, worker, &x, n, swiglu)
 
 static PIO_ALWAYS_INLINE void pio_q_gemv_run(const pio_dtype dtype, const pio_linear_args *a, pio_worker *worker,
                                              const bool swiglu) {
     pio_q_gemv_acts x;
     int32_t live = pio_linear_live(a);
     pio_q_gemv_fill_starts(dtype, a, live, &x, worker->scratch);
-    switch (live) {
-        PIO_Q_GEMV_CASE(1)
-        PIO_Q_GEMV_CASE(2)
-        PIO_Q_GEMV_CASE(3)
-        PIO_Q_GEMV_CASE(4)
-        PIO_Q_GEMV_CASE(5)
-        PIO_Q_GEMV_CASE(6)
-        PIO_Q_GEMV_CASE(7)
-        PIO_Q_GEMV_CASE(8)
-    default:
-        break;
-    }
+    PIO_CASES_8(live, PIO_Q_GEMV_DO)
 }
 
 /* The rows' functions: pio_linear_{,swiglu_}{q8,q4}_gemv_<isa>. */
