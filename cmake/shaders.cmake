@@ -24,13 +24,18 @@ if(PIO_HAS_VULKAN)
     endif()
 endif()
 
-# Adds shaders to a target. Those named *_matrix.comp are compiled once more, as <name>_emulated: the same kernel over
-# matrices kept as plain numbers (kernels/dialect/matrix.glsl), so that it can be tried on devices that have none.
+# Adds shaders to a target. Where a row of the family names <name>_emulated, <name>.comp is compiled once more: the same
+# kernel over matrices kept as plain numbers (kernels/dialect/matrix.glsl), so that it can be tried on devices that have
+# none.
 function(pio_add_shaders target)
     foreach(source ${ARGN})
         get_filename_component(name ${source} NAME_WE)
+        get_filename_component(folder ${source} DIRECTORY)
+        file(GLOB rows CONFIGURE_DEPENDS ${folder}/*.def)
+        file(STRINGS "${rows}" emulated REGEX "[ (]${name}_emulated[,)]")
+        set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${rows}) # a row may come to name one
         pio_add_shader(${target} ${source} ${name} -DPIO_MATRIX_KHR=${PIO_MATRIX_KHR})
-        if(name MATCHES "_matrix$")
+        if(emulated)
             pio_add_shader(${target} ${source} ${name}_emulated -DPIO_MATRIX_EMULATED)
         endif()
     endforeach()

@@ -9,6 +9,7 @@
 
 enum { ATT_PANEL = 6, ATT_COLUMNS = 64, COLS = 4 };
 #include "kernels/attention/attention_weights_avx512.h"
+#include "kernels/dialect/cases.h"
 
 /* panel: [head_dim / 2, ATT_PANEL] pairs. */
 static void att_pack(const float *const *rows, int32_t n_rows, int32_t head_dim, float factor, att_q *panel) {
@@ -105,54 +106,20 @@ static PIO_ALWAYS_INLINE void values_rows(const uint32_t *p, const att_block *bl
         values_block(p, blocks, n_blocks, head_dim, column, n_columns, rows, 1, o, ahead);
 }
 
+#define SCORES(n) scores_rows(q, k, n_keys, head_dim, n, s, ahead)
+
 static void att_scores(const att_q *panel, int32_t n_rows, const att_kv *k, int32_t n_keys, int32_t head_dim, float *s,
                        uintptr_t ahead) {
     const uint32_t *q = (const uint32_t *)panel;
-    switch (n_rows) {
-    case 1:
-        scores_rows(q, k, n_keys, head_dim, 1, s, ahead);
-        break;
-    case 2:
-        scores_rows(q, k, n_keys, head_dim, 2, s, ahead);
-        break;
-    case 3:
-        scores_rows(q, k, n_keys, head_dim, 3, s, ahead);
-        break;
-    case 4:
-        scores_rows(q, k, n_keys, head_dim, 4, s, ahead);
-        break;
-    case 5:
-        scores_rows(q, k, n_keys, head_dim, 5, s, ahead);
-        break;
-    default:
-        scores_rows(q, k, n_keys, head_dim, 6, s, ahead);
-        break;
-    }
+    PIO_CASES_6(n_rows, SCORES)
 }
+
+#define VALUES(n) values_rows(p, blocks, n_blocks, head_dim, column, n_columns, n, o, ahead)
 
 static void att_values(const att_p *weights, int32_t n_rows, const att_block *blocks, int32_t n_blocks,
                        int32_t head_dim, int32_t column, int32_t n_columns, float *o, const att_block *ahead) {
     const uint32_t *p = (const uint32_t *)weights;
-    switch (n_rows) {
-    case 1:
-        values_rows(p, blocks, n_blocks, head_dim, column, n_columns, 1, o, ahead);
-        break;
-    case 2:
-        values_rows(p, blocks, n_blocks, head_dim, column, n_columns, 2, o, ahead);
-        break;
-    case 3:
-        values_rows(p, blocks, n_blocks, head_dim, column, n_columns, 3, o, ahead);
-        break;
-    case 4:
-        values_rows(p, blocks, n_blocks, head_dim, column, n_columns, 4, o, ahead);
-        break;
-    case 5:
-        values_rows(p, blocks, n_blocks, head_dim, column, n_columns, 5, o, ahead);
-        break;
-    default:
-        values_rows(p, blocks, n_blocks, head_dim, column, n_columns, 6, o, ahead);
-        break;
-    }
+    PIO_CASES_6(n_rows, VALUES)
 }
 
 #endif

@@ -34,7 +34,9 @@ const int READS = (KEYS * EIGHTS + GROUP - 1) / GROUP; /* of eight columns, a th
 /* Rows of shared arrays are one word longer than what they hold, so that neighbouring rows lie in other banks. */
 const int STRIDE = EIGHTS * MATRIX_WORDS + 1, SCORES_STRIDE = KEYS / 4 + 1,
           WEIGHTS_STRIDE = KEYS / 8 * MATRIX_WORDS + 1;
-const float NO_SCORE = -1e38, SLACK = 8;
+const float NO_SCORE = -1e38;
+
+#include "kernels/attention/reference.glsl"
 
 shared uvec4 tiles[2 * KEYS * STRIDE]; /* keys, then values */
 shared uvec4 scores[ROWS * SCORES_STRIDE], weights[ROWS * WEIGHTS_STRIDE];
@@ -106,10 +108,6 @@ ivec2 block_exponents() {
     return max(ivec2(most >> 7) - 127, ivec2(-100));
 }
 #endif
-
-float power_of_two(int exponent) {
-    return uintBitsToFloat(uint(clamp(exponent, -126, 127) + 127) << 23);
-}
 
 /* What was read goes to the tiles, times a factor. */
 void write_block(vec2 factors) {
@@ -186,7 +184,6 @@ void attend(item_of item, int group) {
         block_factor *= power_of_two(exponents.x - 14);
         if (base > 0 && v_exponent != v_before) shrink = power_of_two(v_before - v_exponent);
 #endif
-        bool rescales = shrink != 1;
         write_block(factors);
         if (base + KEYS < n_keys) read_block(item, base + KEYS, n_keys);
         barrier();
@@ -214,15 +211,9 @@ void attend(item_of item, int group) {
             }
         }
         largest = max(largest, subgroupShuffleXor(largest, 1u));
-        if (largest > reference + SLACK) {
-            float shrink_by = exp2(reference - largest);
-            total *= shrink_by;
-            shrink *= shrink_by;
-            reference = largest;
-            rescales = true;
-        }
+        shrink *= raise_reference(largest, reference, total);
         [[unroll]] for (int i = 0; i < KEYS / 2; i++) {
-            x[i] = x[i] == NO_SCORE ? 0 : exp2(x[i] - reference);
+            x[i] = weight_of(x[i], reference);
             total += x[i];
         }
         [[unroll]] for (int i = 0; i < KEYS / 16; i++) {
@@ -230,7 +221,7 @@ void attend(item_of item, int group) {
                  high = vec4(x[8 * i + 4], x[8 * i + 5], x[8 * i + 6], x[8 * i + 7]);
             MATRIX_PUT8(weights, row * WEIGHTS_STRIDE + (part * (KEYS / 16) + i) * MATRIX_WORDS, low, high);
         }
-        if (matrix_team_any(rescales)) {
+        if (matrix_team_any(shrink != 1)) {
             MATRIX_SUM factor;
             MATRIX_BARRIER(); /* every score was read */
             [[unroll]] for (int i = 0; i < 2; i++)

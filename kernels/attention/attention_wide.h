@@ -12,6 +12,8 @@
 #ifndef PIO_KERNELS_ATTENTION_ATTENTION_WIDE_H
 #define PIO_KERNELS_ATTENTION_ATTENTION_WIDE_H
 
+#include "kernels/dialect/cases.h"
+
 enum { ATT_PANEL = ATT_PANEL_ROWS, ATT_COLUMNS = 64, WIDE_STEP = WIDE_COLS * ATT_LANES };
 typedef float att_q, att_p;
 typedef uint16_t att_kv;
@@ -77,59 +79,26 @@ static PIO_ALWAYS_INLINE void values_block(const float *p, const att_kv *v, int3
         for (int c = 0; c < cols; c++) wide_store(o + r * head_dim + c * ATT_LANES, sums[r][c]);
 }
 
+#if ATT_PANEL_ROWS == 6
+#define WIDE_CASES PIO_CASES_6
+#else
+#define WIDE_CASES PIO_CASES_4
+#endif
+#define SCORES(n) scores_block(q, k, head_dim, n, s, ahead)
+
 static PIO_NOINLINE void att_scores(const att_q *q, int32_t n_rows, const att_kv *k, int32_t n_keys, int32_t head_dim,
                                     float *s, uintptr_t ahead) {
     for (int32_t at = 0; at < n_keys; at += WIDE_STEP, k += 2 * WIDE_STEP, s += WIDE_STEP) {
-        switch (n_rows) {
-        case 1:
-            scores_block(q, k, head_dim, 1, s, ahead);
-            break;
-        case 2:
-            scores_block(q, k, head_dim, 2, s, ahead);
-            break;
-        case 3:
-            scores_block(q, k, head_dim, 3, s, ahead);
-            break;
-        case 4:
-            scores_block(q, k, head_dim, 4, s, ahead);
-            break;
-#if ATT_PANEL_ROWS == 6
-        case 5:
-            scores_block(q, k, head_dim, 5, s, ahead);
-            break;
-        default:
-            scores_block(q, k, head_dim, 6, s, ahead);
-            break;
-#endif
-        }
+        WIDE_CASES(n_rows, SCORES)
         if (ahead) ahead += 2 * WIDE_STEP * (uintptr_t)head_dim;
     }
 }
 
+#define VALUES(n) values_block(p, v, n_keys, width, head_dim, n, WIDE_COLS, o, ahead)
+
 static void values_step(const att_p *p, int32_t n_rows, const att_kv *v, int32_t n_keys, int32_t width,
                         int32_t head_dim, float *o, uintptr_t ahead) {
-    switch (n_rows) {
-    case 1:
-        values_block(p, v, n_keys, width, head_dim, 1, WIDE_COLS, o, ahead);
-        break;
-    case 2:
-        values_block(p, v, n_keys, width, head_dim, 2, WIDE_COLS, o, ahead);
-        break;
-    case 3:
-        values_block(p, v, n_keys, width, head_dim, 3, WIDE_COLS, o, ahead);
-        break;
-    case 4:
-        values_block(p, v, n_keys, width, head_dim, 4, WIDE_COLS, o, ahead);
-        break;
-#if ATT_PANEL_ROWS == 6
-    case 5:
-        values_block(p, v, n_keys, width, head_dim, 5, WIDE_COLS, o, ahead);
-        break;
-    default:
-        values_block(p, v, n_keys, width, head_dim, 6, WIDE_COLS, o, ahead);
-        break;
-#endif
-    }
+    WIDE_CASES(n_rows, VALUES)
 }
 
 static PIO_NOINLINE void att_values(const att_p *p, int32_t n_rows, const att_block *blocks, int32_t n_blocks,

@@ -6,6 +6,7 @@
  * registers, two loads and two permutes in up to 24 dot products. */
 enum { ATT_PANEL = 12, ATT_COLUMNS = 32 };
 #include "kernels/attention/attention_weights_avx512.h"
+#include "kernels/dialect/cases.h"
 #include "kernels/families.h"
 #include "kernels/latent/latent_view.h"
 
@@ -130,31 +131,13 @@ static PIO_ALWAYS_INLINE void values_rows(const uint32_t *p, const att_block *bl
     }
 }
 
-#define CASE(n)                                                                                                        \
-    case n:                                                                                                            \
-        values_rows(p, blocks, n_blocks, head_dim, column, n, o);                                                      \
-        break;
+#define DO(n) values_rows(p, blocks, n_blocks, head_dim, column, n, o)
 
 static void att_values(const att_p *weights, int32_t n_rows, const att_block *blocks, int32_t n_blocks,
                        int32_t head_dim, int32_t column, int32_t n_columns, float *o, const att_block *ahead) {
     (void)n_columns, (void)ahead;
     const uint32_t *p = (const uint32_t *)(const void *)weights;
-    switch (n_rows) {
-        CASE(1)
-        CASE(2)
-        CASE(3)
-        CASE(4)
-        CASE(5)
-        CASE(6)
-        CASE(7)
-        CASE(8)
-        CASE(9)
-        CASE(10)
-        CASE(11)
-        CASE(12)
-    default:
-        break;
-    }
+    PIO_CASES_12(n_rows, DO)
 }
 
 #include "kernels/attention/attention_tile.h"

@@ -27,6 +27,7 @@ layout(constant_id = 3) const int PAGE_TOKENS = 64;
 #define VALUE_DIM       LATENT
 #define PART_LEAST_KEYS 32
 #include "kernels/attention/parts.glsl"
+#include "kernels/attention/reference.glsl"
 
 const int TEAMS = GROUP / 32, ROWS = 32, KEYS = 16, EIGHTS = COLS / 8, QUARTERS = TEAMS / 2;
 const int READS = (KEYS * EIGHTS + GROUP - 1) / GROUP;            /* of eight columns, a thread */
@@ -34,7 +35,6 @@ const int STEPS = (COLS / 16 + QUARTERS - 1) / QUARTERS;          /* of 16 colum
 const int VALUES = (LATENT / 16 + TEAMS - 1) / TEAMS;             /* of 16 columns of values, a team */
 /* Rows of shared arrays are one word longer than what they hold, so that neighbouring rows lie in other banks. */
 const int STRIDE = EIGHTS + 1, PATCH_STRIDE = KEYS / 4 + 1, PATCH = 16 * PATCH_STRIDE, WEIGHTS_STRIDE = KEYS / 8 + 1;
-const float SLACK = 8;
 
 shared uvec4 tiles[KEYS * STRIDE];
 shared uvec4 patches[TEAMS * PATCH]; /* 16 x 16 floats, a team */
@@ -104,10 +104,6 @@ int block_exponent() {
     uint most = largest_bits[0];
     for (uint i = 1; i < gl_NumSubgroups; i++) most = max(most, largest_bits[i]);
     return max(int(most >> 7) - 127, -100);
-}
-
-float power_of_two(int exponent) {
-    return uintBitsToFloat(uint(clamp(exponent, -126, 127) + 127) << 23);
 }
 
 void write_block(float factor) {
@@ -208,14 +204,9 @@ void attend(item_of item, int part) {
             }
             largest = max(largest, subgroupShuffleXor(largest, 1u));
             largest = max(largest, subgroupShuffleXor(largest, 2u));
-            if (largest > reference + SLACK) {
-                float shrink_by = exp2(reference - largest);
-                total *= shrink_by;
-                shrink *= shrink_by;
-                reference = largest;
-            }
+            shrink *= raise_reference(largest, reference, total);
             [[unroll]] for (int j = 0; j < 4; j++) {
-                x[j] = x[j] == NO_SCORE ? 0 : exp2(x[j] - reference);
+                x[j] = weight_of(x[j], reference);
                 total += x[j];
             }
             int at = row * WEIGHTS_STRIDE + quarter / 2;

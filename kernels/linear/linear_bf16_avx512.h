@@ -4,6 +4,7 @@
 
 #include <immintrin.h>
 
+#include "kernels/dialect/cases.h"
 #include "kernels/dtype/layouts.h"
 #include "kernels/elementwise/elementwise.h"
 #include "kernels/linear/linear_finish_avx512.h"
@@ -69,25 +70,11 @@ static PIO_ALWAYS_INLINE void pio_bf16_gemv_tokens(const pio_linear_args *a, pio
     }
 }
 
-#define PIO_BF16_GEMV_CASE(n)                                                                                          \
-    case n:                                                                                                            \
-        pio_bf16_gemv_tokens(a, worker, n, swiglu, multiply);                                                          \
-        break;
+#define PIO_BF16_GEMV_DO(n) pio_bf16_gemv_tokens(a, worker, n, swiglu, multiply)
 
 static PIO_ALWAYS_INLINE void pio_bf16_gemv_run(const pio_linear_args *a, pio_worker *worker, const bool swiglu,
                                                 pio_bf16_multiply_panels multiply) {
-    switch (pio_linear_live(a)) {
-        PIO_BF16_GEMV_CASE(1)
-        PIO_BF16_GEMV_CASE(2)
-        PIO_BF16_GEMV_CASE(3)
-        PIO_BF16_GEMV_CASE(4)
-        PIO_BF16_GEMV_CASE(5)
-        PIO_BF16_GEMV_CASE(6)
-        PIO_BF16_GEMV_CASE(7)
-        PIO_BF16_GEMV_CASE(8)
-    default:
-        break;
-    }
+    PIO_CASES_8(pio_linear_live(a), PIO_BF16_GEMV_DO)
 }
 
 #endif

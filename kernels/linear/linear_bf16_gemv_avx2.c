@@ -2,6 +2,7 @@
  * float32; a panel of 16 rows times up to 6 tokens at once. */
 #include <immintrin.h>
 
+#include "kernels/dialect/cases.h"
 #include "kernels/dtype/layouts.h"
 #include "kernels/families.h"
 #include "kernels/linear/linear_bf16_avx2.h"
@@ -55,26 +56,14 @@ static PIO_ALWAYS_INLINE void multiply_panel(const pio_stream_block *block, cons
     FOR_TOKENS(STORE)
 }
 
-#define CASE(n)                                                                                                        \
-    case n:                                                                                                            \
-        multiply_panel(block, panel, n, block->sums + PIO_X16_ROWS * i);                                               \
-        break;
+#define DO(n) multiply_panel(block, panel, n, block->sums + PIO_X16_ROWS * i)
 
 static void multiply(const pio_stream_block *block) {
     const uint64_t panel_bytes = pio_bf16_x16_panel_bytes(block->a->cols);
     for (int32_t i = 0; i < 2 && block->row + PIO_X16_ROWS * i < block->a->n_out; i++) {
         const uint8_t *panel =
             PIO_AT(const uint8_t, block->a->w) + (uint64_t)(block->row / PIO_X16_ROWS + i) * panel_bytes;
-        switch (block->n) {
-            CASE(1)
-            CASE(2)
-            CASE(3)
-            CASE(4)
-            CASE(5)
-            CASE(6)
-        default:
-            break;
-        }
+        PIO_CASES_6(block->n, DO)
     }
 }
 

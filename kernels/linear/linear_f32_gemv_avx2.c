@@ -56,11 +56,9 @@ static PIO_ALWAYS_INLINE void multiply_rows(const pio_stream_block *block, const
 }
 
 static void multiply(const pio_stream_block *block) {
-    const pio_linear_args *a = block->a;
-    for (int32_t r = 0; r < PIO_STREAM_ROWS && block->row + r < a->n_out; r += TILE_ROWS) {
+    for (int32_t r = 0; r < PIO_STREAM_ROWS && block->row + r < block->a->n_out; r += TILE_ROWS) {
         const float *w[TILE_ROWS];
-        for (int32_t i = 0; i < TILE_ROWS; i++)
-            w[i] = PIO_AT(const float, a->w) + (int64_t)PIO_MIN(block->row + r + i, a->n_out - 1) * a->cols;
+        pio_stream_f32_rows(block, r, TILE_ROWS, w);
         if (block->n == 1)
             multiply_rows(block, w, 1, block->sums + r);
         else if (block->n == 2)

@@ -1,6 +1,7 @@
 /* Linear layers on float32 rows, x in float32: columns across the lanes, 4 rows of w times up to 6 tokens at once. */
 #include <immintrin.h>
 
+#include "kernels/dialect/cases.h"
 #include "kernels/families.h"
 #include "kernels/linear/linear_stream.h"
 
@@ -60,27 +61,13 @@ static PIO_ALWAYS_INLINE void multiply_rows(const pio_stream_block *block, const
     FOR_TOKENS(STORE)
 }
 
-#define CASE(n)                                                                                                        \
-    case n:                                                                                                            \
-        multiply_rows(block, w, n, block->sums + r);                                                                   \
-        break;
+#define DO(n) multiply_rows(block, w, n, block->sums + r)
 
 static void multiply(const pio_stream_block *block) {
-    const pio_linear_args *a = block->a;
-    for (int32_t r = 0; r < PIO_STREAM_ROWS && block->row + r < a->n_out; r += TILE_ROWS) {
+    for (int32_t r = 0; r < PIO_STREAM_ROWS && block->row + r < block->a->n_out; r += TILE_ROWS) {
         const float *w[TILE_ROWS];
-        for (int32_t i = 0; i < TILE_ROWS; i++)
-            w[i] = PIO_AT(const float, a->w) + (int64_t)PIO_MIN(block->row + r + i, a->n_out - 1) * a->cols;
-        switch (block->n) {
-            CASE(1)
-            CASE(2)
-            CASE(3)
-            CASE(4)
-            CASE(5)
-            CASE(6)
-        default:
-            break;
-        }
+        pio_stream_f32_rows(block, r, TILE_ROWS, w);
+        PIO_CASES_6(block->n, DO)
     }
 }
 

@@ -13,6 +13,7 @@
 #include <immintrin.h>
 
 #include "hal/worker.h"
+#include "kernels/dialect/cases.h"
 #include "kernels/dtype/layouts.h"
 #include "kernels/families.h"
 #include "kernels/linear/linear_store.h"
@@ -226,23 +227,14 @@ static PIO_ALWAYS_INLINE void multiply_q4(const panel_block *w, const tile *x, c
     FOR_TOKENS(ADD_BLOCK)
 }
 
-#define CASE(n)                                                                                                        \
-    case n:                                                                                                            \
-        if (dtype == PIO_DTYPE_Q8)                                                                                     \
-            multiply_q8(w, x, n, sums);                                                                                \
-        else                                                                                                           \
-            multiply_q4(w, x, n, sums);                                                                                \
-        break;
+#define DO(n)                                                                                                          \
+    if (dtype == PIO_DTYPE_Q8)                                                                                         \
+        multiply_q8(w, x, n, sums);                                                                                    \
+    else                                                                                                               \
+        multiply_q4(w, x, n, sums)
 
 static PIO_ALWAYS_INLINE void multiply(pio_dtype dtype, const panel_block *w, const tile *x, int32_t n, float *sums) {
-    switch (n) {
-        CASE(1)
-        CASE(2)
-        CASE(3)
-        CASE(4)
-    default:
-        break;
-    }
+    PIO_CASES_4(n, DO)
 }
 
 /* ---- units ---- */

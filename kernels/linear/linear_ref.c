@@ -1,9 +1,7 @@
 /* The linear layers in plain C, with float64 sums. */
-#include <math.h>
-
+#include "kernels/linear/linear_ref.h"
 #include "base/compiler.h"
 #include "hal/worker.h"
-#include "kernels/elementwise/elementwise.h"
 #include "kernels/families.h"
 
 static bool serves(const pio_call *call) {
@@ -61,26 +59,13 @@ static float *y_row(const pio_linear_args *a, int32_t t) {
     return PIO_AT(float, a->y + (pio_u64)t * (pio_u64)a->y_stride);
 }
 
-static double dot(const float *x, const float *w, int32_t n) {
-    double sum = 0;
-    for (int32_t k = 0; k < n; k++) sum += (double)x[k] * (double)w[k];
-    return sum;
-}
-
 /* Row t of x, normed or not, times a row of w. */
 static double product(const pio_linear_args *a, int32_t t, const float *w) {
-    const float *x = x_row(a, t), *norm = PIO_AT(const float, a->norm);
-    double sum = 0, squares = 0;
-    if (!norm) return dot(x, w, a->cols);
-    for (int32_t k = 0; k < a->cols; k++) {
-        sum += (double)x[k] * (double)norm[k] * (double)w[k];
-        squares += (double)x[k] * (double)x[k];
-    }
-    return sum / sqrt(squares / a->cols + (double)a->norm_eps);
+    return pio_product_ref(x_row(a, t), PIO_AT(const float, a->norm), a->norm_eps, w, a->cols);
 }
 
 static void weight_row(const pio_linear_args *a, int32_t n, float *out) {
-    pio_layout_get((pio_layout)a->w_layout)->unpack_row(PIO_AT(const void, a->w), a->n_out, a->cols, n, out);
+    pio_weight_row_ref(a->w, a->w_layout, a->n_out, a->cols, n, out);
 }
 
 /* A tile is one row of w. */
@@ -110,12 +95,9 @@ void pio_linear_swiglu_ref(const void *args, pio_worker *worker) {
     int32_t live = pio_linear_live(a);
     float *gate_w = worker->scratch, *up_w = gate_w + a->cols;
     for (int32_t i; (i = pio_worker_take(worker)) < a->n_out / 2;) {
-        int32_t gate_row = i / PIO_SWIGLU_BLOCK * 2 * PIO_SWIGLU_BLOCK + i % PIO_SWIGLU_BLOCK;
-        weight_row(a, gate_row, gate_w);
-        weight_row(a, gate_row + PIO_SWIGLU_BLOCK, up_w);
-        for (int32_t t = 0; t < live; t++) {
-            double gate = product(a, t, gate_w), up = product(a, t, up_w);
-            y_row(a, t)[i] = (float)(gate / (1 + exp(-gate)) * up);
-        }
+        weight_row(a, pio_gate_row_ref(i), gate_w);
+        weight_row(a, pio_gate_row_ref(i) + PIO_SWIGLU_BLOCK, up_w);
+        for (int32_t t = 0; t < live; t++)
+            y_row(a, t)[i] = pio_swiglu_of_ref(product(a, t, gate_w), product(a, t, up_w));
     }
 }

@@ -22,6 +22,14 @@ typedef struct pio_stream_block {
 
 typedef void (*pio_stream_multiply)(const pio_stream_block *block);
 
+/* w[0 .. n - 1]: rows of float32 weights from row r of the piece on; of those that do not exist, the last one. */
+static PIO_ALWAYS_INLINE void pio_stream_f32_rows(const pio_stream_block *block, int32_t r, int32_t n,
+                                                  const float **w) {
+    const pio_linear_args *a = block->a;
+    for (int32_t i = 0; i < n; i++)
+        w[i] = PIO_AT(const float, a->w) + (int64_t)PIO_MIN(block->row + r + i, a->n_out - 1) * a->cols;
+}
+
 static PIO_ALWAYS_INLINE void pio_stream_piece(const pio_linear_args *a, int32_t row, int32_t n_tokens,
                                                int32_t block_cols, int32_t tile_tokens, bool swiglu,
                                                pio_stream_multiply multiply) {

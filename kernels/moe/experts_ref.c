@@ -1,10 +1,8 @@
 /* The products of experts in plain C, with float64 sums, and what all their rows share. */
-#include <math.h>
-
 #include "base/compiler.h"
 #include "hal/worker.h"
-#include "kernels/elementwise/elementwise.h"
 #include "kernels/families.h"
+#include "kernels/linear/linear_ref.h"
 #include "kernels/moe/experts.h"
 
 bool pio_experts_has_norm(const pio_call *call) {
@@ -83,14 +81,7 @@ static int32_t pairs_before(const pio_experts_args *a, int32_t expert) {
 }
 
 static void weight_row(const pio_experts_args *a, int32_t expert, int32_t n, float *w) {
-    pio_layout_get((pio_layout)a->w_layout)
-        ->unpack_row(PIO_AT(const void, a->w + (pio_u64)expert * a->matrix_bytes), a->n_out, a->cols, n, w);
-}
-
-static double dot(const float *x, const float *w, int32_t n) {
-    double sum = 0;
-    for (int32_t k = 0; k < n; k++) sum += (double)x[k] * (double)w[k];
-    return sum;
+    pio_weight_row_ref(a->w + (pio_u64)expert * a->matrix_bytes, a->w_layout, a->n_out, a->cols, n, w);
 }
 
 static const float *x_row(const pio_experts_args *a, int32_t row) {
@@ -99,20 +90,13 @@ static const float *x_row(const pio_experts_args *a, int32_t row) {
 
 /* Token t's row, normed or not, times a row of a matrix. */
 static double product(const pio_experts_args *a, int32_t t, const float *w) {
-    const float *x = x_row(a, t), *norm = PIO_AT(const float, a->norm);
-    double sum = 0, squares = 0;
-    if (!norm) return dot(x, w, a->cols);
-    for (int32_t k = 0; k < a->cols; k++) {
-        sum += (double)x[k] * (double)norm[k] * (double)w[k];
-        squares += (double)x[k] * (double)x[k];
-    }
-    return sum / sqrt(squares / a->cols + (double)a->norm_eps);
+    return pio_product_ref(x_row(a, t), PIO_AT(const float, a->norm), a->norm_eps, w, a->cols);
 }
 
 /* Column i of y for all pairs of an expert; w and up_w: [cols]. */
 static void expert_column(const pio_experts_args *a, int32_t expert, int32_t i, bool swiglu, float *w, float *up_w) {
     const int32_t live = pio_experts_live(a);
-    const int32_t row = swiglu ? i / PIO_SWIGLU_BLOCK * 2 * PIO_SWIGLU_BLOCK + i % PIO_SWIGLU_BLOCK : i;
+    const int32_t row = swiglu ? pio_gate_row_ref(i) : i;
     int32_t pair = pairs_before(a, expert);
     weight_row(a, expert, row, w);
     if (swiglu) weight_row(a, expert, row + PIO_SWIGLU_BLOCK, up_w);
@@ -120,8 +104,7 @@ static void expert_column(const pio_experts_args *a, int32_t expert, int32_t i, 
         for (int32_t j = 0; j < a->n_chosen; j++) {
             if (chosen(a, t, j) != expert) continue;
             float *y = PIO_AT(float, a->y + (pio_u64)pair++ * (pio_u64)a->y_stride);
-            const double sum = product(a, t, w);
-            y[i] = (float)(swiglu ? sum / (1 + exp(-sum)) * product(a, t, up_w) : sum);
+            y[i] = swiglu ? pio_swiglu_of_ref(product(a, t, w), product(a, t, up_w)) : (float)product(a, t, w);
         }
 }
 
@@ -158,7 +141,7 @@ void pio_experts_down_ref(const void *args, pio_worker *worker) {
                     if (chosen(a, t, j) == e)
                         sums[t] +=
                             (double)PIO_AT(const float, a->weights + (pio_u64)t * (pio_u64)a->experts_stride)[j] *
-                            dot(x_row(a, pair++), w, a->cols);
+                            pio_product_ref(x_row(a, pair++), NULL, 0, w, a->cols);
         }
         for (int32_t t = 0; t < live; t++) PIO_AT(float, a->y + (pio_u64)t * (pio_u64)a->y_stride)[n] = (float)sums[t];
     }

@@ -1,7 +1,6 @@
 /* ROUTER in plain C, with float64 sums: the logits of a token, then ROUTE. */
-#include <math.h>
-
 #include "kernels/families.h"
+#include "kernels/linear/linear_ref.h"
 
 bool pio_router_match(const pio_call *call) {
     const int32_t n_experts = call->in[1].rows, n_chosen = call->out[0].cols - call->attrs.n_shared;
@@ -49,15 +48,8 @@ void pio_router_bind(const pio_call *call, void *args) {
 /* logits [n_experts] of one token. */
 static void multiply(const pio_router_args *a, const float *x, float *logits) {
     const float *w = PIO_AT(const float, a->w), *norm = PIO_AT(const float, a->norm);
-    double squares = 0;
-    for (int32_t k = 0; k < a->cols; k++) squares += (double)x[k] * (double)x[k];
-    const double divisor = norm ? sqrt(squares / a->cols + (double)a->norm_eps) : 1;
-    for (int32_t e = 0; e < a->n_experts; e++) {
-        double sum = 0;
-        for (int32_t k = 0; k < a->cols; k++)
-            sum += (double)x[k] * (norm ? (double)norm[k] : 1) * (double)w[(size_t)e * (size_t)a->cols + (size_t)k];
-        logits[e] = (float)(sum / divisor);
-    }
+    for (int32_t e = 0; e < a->n_experts; e++)
+        logits[e] = (float)pio_product_ref(x, norm, a->norm_eps, w + (size_t)e * (size_t)a->cols, a->cols);
 }
 
 void pio_router_ref(const void *args, pio_worker *worker) {
