@@ -35,6 +35,12 @@ const int BATCH = HEADS < 4 ? HEADS : 4;
 shared vec4 exchange[2 * BATCH * GROUP];
 shared vec2 cluster_ends[HEADS * CLUSTERS], ends[HEADS];
 
+/* The largest score and the sum of weights of two softmaxes together. */
+vec2 merged(vec2 one, vec2 other) {
+    float largest = max(one.x, other.x);
+    return vec2(largest, one.y * exp2(one.x - largest) + other.y * exp2(other.x - largest));
+}
+
 void main() {
     const int thread = int(gl_LocalInvocationID.x), member = thread % LANES, cluster = thread / LANES;
     const int group = a.n_heads / a.n_kv_heads, n_shares = (group + HEADS - 1) / HEADS;
@@ -70,7 +76,7 @@ void main() {
     int pages[KEYS];
     [[unroll]] for (int j = 0; j < KEYS; j++)
         pages[j] = I32(a.pages).v[sequence.first_page + min(first + j * CLUSTERS + cluster, last - 1) / PAGE_TOKENS];
-    for (int base = first; base < last; base += STEP) {
+    [[dont_unroll]] for (int base = first; base < last; base += STEP) {
         uvec4 k[KEYS * CHUNKS * WORDS], v[KEYS * CHUNKS * WORDS];
         float scores[KEYS * HEADS];
         [[unroll]] for (int j = 0; j < KEYS; j++) {
@@ -135,16 +141,15 @@ void main() {
     if (member == 0)
         [[unroll]] for (int h = 0; h < HEADS; h++) cluster_ends[h * CLUSTERS + cluster] = vec2(largest[h], total[h]);
     barrier();
-    [[unroll]] for (int h = 0; h < HEADS; h++) {
+    [[dont_unroll]] for (int h = thread; h < HEADS; h += GROUP) {
         vec2 all = vec2(NO_SCORE, 0);
-        for (int i = 0; i < CLUSTERS; i++) all.x = max(all.x, cluster_ends[h * CLUSTERS + i].x);
-        for (int i = 0; i < CLUSTERS; i++) {
-            vec2 one = cluster_ends[h * CLUSTERS + i];
-            all.y += one.y * exp2(one.x - all.x);
-        }
-        float shrink = exp2(largest[h] - all.x);
+        [[dont_unroll]] for (int i = 0; i < CLUSTERS; i++) all = merged(all, cluster_ends[h * CLUSTERS + i]);
+        ends[h] = all;
+    }
+    barrier();
+    [[unroll]] for (int h = 0; h < HEADS; h++) {
+        float shrink = exp2(largest[h] - ends[h].x);
         [[unroll]] for (int i = 2 * h * CHUNKS; i < 2 * (h + 1) * CHUNKS; i++) sums[i] *= shrink;
-        if (thread == 0) ends[h] = all;
     }
 
     /* And their sums, BATCH heads at a time. */
@@ -158,12 +163,12 @@ void main() {
                 exchange[2 * (b * GROUP + thread) + 1] = sums[i + 1];
             }
             barrier();
-            for (int o = thread; o < BATCH * LANES * 2; o += GROUP) {
+            [[dont_unroll]] for (int o = thread; o < BATCH * LANES * 2; o += GROUP) {
                 int b = o / (LANES * 2), h = first_of_batch + b, in_cluster = o % (LANES * 2),
                     column = c * LANES * 8 + in_cluster * 4;
                 if (h >= n_heads || column >= DIM) continue;
                 vec4 sum = vec4(0);
-                for (int i = 0; i < CLUSTERS; i++) sum += exchange[2 * (b * GROUP + i * LANES) + in_cluster];
+                [[unroll]] for (int i = 0; i < CLUSTERS; i++) sum += exchange[2 * (b * GROUP + i * LANES) + in_cluster];
                 if (n_parts == 1)
                     to.v[((first_head + h) * DIM + column) / 4] = sum * inverse_of(ends[h].y);
                 else
@@ -174,7 +179,7 @@ void main() {
     if (n_parts == 1) return;
     if (thread < n_heads) part_write_ends(part_index(t, part, first_head + thread), ends[thread].x, ends[thread].y);
     if (!part_is_last((t * a.n_kv_heads + kv_head) * n_shares + share, n_parts)) return;
-    for (int o = thread; o < n_heads * (DIM / 4); o += GROUP) {
+    [[dont_unroll]] for (int o = thread; o < n_heads * (DIM / 4); o += GROUP) {
         int head = first_head + o / (DIM / 4), column = o % (DIM / 4) * 4;
         to.v[(head * DIM + column) / 4] = part_combine(t, head, column, n_parts);
     }

@@ -33,8 +33,8 @@ size_t pio_attention_device_scratch(const pio_call *call) {
     return pio_attention_device_parts_bytes(call, n_items(call), call->attrs.head_dim);
 }
 
-/* How attention_few.comp shares out the columns of a head and the heads of a group: more threads a key where fewer
- * would leave a workgroup too few heads to share what it reads. */
+/* How attention_few.comp shares out the columns of a head and the heads of a group: a piece a thread where the subgroup
+ * has the threads, for what the threads have at the end is then added up in the fewest steps, with the least code. */
 typedef struct few_shape {
     int32_t lanes, pieces, heads,
         shares; /* threads a key; pieces of a thread; heads of a workgroup; those of a group */
@@ -44,13 +44,9 @@ static few_shape shape_of(const pio_call *call) {
     const int32_t most_lanes = PIO_MIN(MOST_LANES, PIO_MAX(4, call->subgroup_size));
     const int32_t columns = call->attrs.head_dim, group = call->attrs.n_heads / call->attrs.n_kv_heads;
     few_shape s = {.lanes = PIO_MIN(8, most_lanes)};
-    int32_t most_heads;
-    for (;; s.lanes *= 2) {
-        s.pieces = PIO_CEIL_DIV(columns, COLUMNS * s.lanes);
-        most_heads = PIO_MAX(1, MOST_NUMBERS / (COLUMNS * s.pieces));
-        if (most_heads >= PIO_MIN(group, COLUMNS) || 2 * s.lanes > most_lanes) break;
-    }
-    s.shares = PIO_CEIL_DIV(group, most_heads);
+    while (COLUMNS * s.lanes < columns && 2 * s.lanes <= most_lanes) s.lanes *= 2;
+    s.pieces = PIO_CEIL_DIV(columns, COLUMNS * s.lanes);
+    s.shares = PIO_CEIL_DIV(group, PIO_MAX(1, MOST_NUMBERS / (COLUMNS * s.pieces)));
     s.heads = PIO_CEIL_DIV(group, s.shares);
     return s;
 }

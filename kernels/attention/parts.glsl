@@ -55,17 +55,29 @@ float inverse_of(float total) {
     return total > 0 ? 1 / total : 0;
 }
 
-/* Four columns of y[t, head], of n parts. */
+/* Four columns of y[t, head], of n parts: AT_ONCE of them are read together, for what other processors wrote comes from
+ * far away. */
 vec4 part_combine(int t, int head, int column, int n) {
+    const int AT_ONCE = 8;
     float largest = NO_SCORE, total = 0;
     vec4 sum = vec4(0);
-    for (int p = 0; p < n; p++) largest = max(largest, PART_ENDS(part_ends()).v[part_index(t, p, head)].x);
-    for (int p = 0; p < n; p++) {
-        int index = part_index(t, p, head);
-        vec2 end = PART_ENDS(part_ends()).v[index];
-        float weight = exp2(end.x - largest);
-        total += weight * end.y;
-        sum += weight * PART_SUMS(a.scratch).v[index * (VALUE_DIM / 4) + column / 4];
+    [[dont_unroll]] for (int first = 0; first < n; first += AT_ONCE) {
+        vec2 ends[AT_ONCE];
+        vec4 sums[AT_ONCE];
+        float before = largest;
+        [[unroll]] for (int p = 0; p < AT_ONCE; p++) {
+            int index = part_index(t, min(first + p, n - 1), head);
+            ends[p] = PART_ENDS(part_ends()).v[index];
+            sums[p] = PART_SUMS(a.scratch).v[index * (VALUE_DIM / 4) + column / 4];
+        }
+        [[unroll]] for (int p = 0; p < AT_ONCE; p++) largest = max(largest, ends[p].x);
+        total *= exp2(before - largest);
+        sum *= exp2(before - largest);
+        [[unroll]] for (int p = 0; p < AT_ONCE; p++) {
+            float weight = first + p < n ? exp2(ends[p].x - largest) : 0;
+            total += weight * ends[p].y;
+            sum += weight * sums[p];
+        }
     }
     return sum * inverse_of(total);
 }

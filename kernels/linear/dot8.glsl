@@ -22,7 +22,8 @@ const int CHUNK = PIO_DOT8_CHUNK, WORDS = WEIGHTS == PIO_WEIGHTS_Q4 ? 1 : 2; /* 
 /* Arrays have room for the most, for a specialisation constant is no size of a parameter. */
 const int MOST_TOKENS = PIO_LINEAR_GROUP_TOKENS, MOST_SUBGROUPS = PIO_DOT8_THREADS / 4;
 
-shared uvec4 x_first[TOKENS * CHUNKS], x_second[TOKENS * CHUNKS]; /* codes; of q4 the even columns, then the odd ones */
+/* The codes of each eight columns, four here and four there: q4's the even ones and the odd ones. */
+shared uvec4 x_first[TOKENS * CHUNKS], x_second[TOKENS * CHUNKS];
 shared uint x_scales[TOKENS * CHUNKS]; /* a bf16 scale, and below the sum of the codes */
 shared float partial_squares[TOKENS * MOST_SUBGROUPS];
 
@@ -32,12 +33,31 @@ int row_of_lane() {
     return int(gl_SubgroupInvocationID) / (int(gl_SubgroupSize) / ROWS);
 }
 
-uint chunk_of_lane() {
-    return gl_SubgroupInvocationID % (gl_SubgroupSize / ROWS);
-}
-
 uint chunks_of_step() {
     return gl_SubgroupSize / ROWS;
+}
+
+/* In step u of the piece that begins with chunk `first`: of the row's, or past its end, which none is if pieces fill it. */
+uint chunk_of_lane(uint first, int u) {
+    return first + gl_SubgroupInvocationID % chunks_of_step() + uint(u) * chunks_of_step();
+}
+
+bool pieces_fill_rows() {
+    return uint(CHUNKS) % (uint(UNROLL) * chunks_of_step()) == 0u;
+}
+
+bool is_there(uint c) {
+    return pieces_fill_rows() || c < uint(CHUNKS);
+}
+
+uint nearest_there(uint c) {
+    return pieces_fill_rows() ? c : min(c, uint(CHUNKS - 1));
+}
+
+/* c / 8, for loads: what does not depend on the lane or on `first` is a constant. */
+uint eighth(uint first, int u) {
+    return chunks_of_step() % 8u == 0u && pieces_fill_rows() ? chunk_of_lane(first, 0) / 8u + uint(u) * (chunks_of_step() / 8u)
+                                                             : nearest_there(chunk_of_lane(first, u)) / 8u;
 }
 
 /* Each row's sum over its lanes. */
@@ -59,38 +79,59 @@ uint four_bytes(vec4 x, float inverse) {
            byte_of(x.w, inverse) << 24;
 }
 
-/* Columns k .. k + 31 of the float32 row at x, those past n as 0, times `norm` (0: none), become chunk `at`. */
-void round_chunk(uint64_t x, uint64_t norm, int k, int n, int at, inout float squares) {
-    vec4 v[8], w[8], most = vec4(0);
-    [[unroll]] for (int i = 0; i < 8; i += 2) floats8(x, k + 4 * i, n, v[i], v[i + 1]);
-    [[unroll]] for (int i = 0; i < 8; i++) squares += dot(v[i], v[i]);
-    if (norm != 0ul) {
-        [[unroll]] for (int i = 0; i < 8; i += 2) floats8(norm, k + 4 * i, n, w[i], w[i + 1]);
-        [[unroll]] for (int i = 0; i < 8; i++) v[i] *= w[i];
-    }
-    [[unroll]] for (int i = 0; i < 8; i++) most = max(most, abs(v[i]));
-    float largest = max(max(most.x, most.y), max(most.z, most.w));
+/* What the four lanes of a chunk have: they tell each other in the chunk's own memory. All lanes call it. */
+uvec4 of_chunk(int at, int part, uint own) {
+    x_first[at][part] = own;
+    subgroupBarrier();
+    uvec4 all = x_first[at];
+    subgroupBarrier();
+    return all;
+}
+
+/* Eight columns become a quarter of chunk `at`. */
+void round_part(vec4 low, vec4 high, int at, int part) {
+    vec4 most = max(abs(low), abs(high));
+    uvec4 all = of_chunk(at, part, floatBitsToUint(max(max(most.x, most.y), max(most.z, most.w))));
+    float largest = uintBitsToFloat(max(max(all.x, all.y), max(all.z, all.w)));    /* none is negative */
     uint scale = floatBitsToUint(largest * (1.0 / 127)) + 0xffffu & 0xffff0000u; /* up to the next bf16 */
     float inverse = largest > 1e-30 ? 1 / uintBitsToFloat(scale) : 0;
-    uvec4 first, second;
-    int sum = 0;
-    [[unroll]] for (int i = 0; i < 4; i++) {
-        bool q4 = WEIGHTS == PIO_WEIGHTS_Q4;
-        first[i] = four_bytes(q4 ? vec4(v[2 * i].xz, v[2 * i + 1].xz) : v[i], inverse);
-        second[i] = four_bytes(q4 ? vec4(v[2 * i].yw, v[2 * i + 1].yw) : v[4 + i], inverse);
-        sum += dot8(first[i], 0x01010101u) + dot8(second[i], 0x01010101u);
+    uint first = four_bytes(WEIGHTS == PIO_WEIGHTS_Q4 ? vec4(low.xz, high.xz) : low, inverse);
+    uint second = four_bytes(WEIGHTS == PIO_WEIGHTS_Q4 ? vec4(low.yw, high.yw) : high, inverse);
+    if (WEIGHTS == PIO_WEIGHTS_Q4) {
+        all = of_chunk(at, part, uint(dot8(first, 0x01010101u) + dot8(second, 0x01010101u)));
+        scale |= all.x + all.y + all.z + all.w & 0xffffu;
     }
-    x_first[at] = first;
-    x_second[at] = second;
-    x_scales[at] = scale | uint(sum) & 0xffffu;
+    x_first[at][part] = first;
+    x_second[at][part] = second;
+    if (part == 0) x_scales[at] = scale;
+}
+
+/* The float32 row at x [cols], times `norm` (0: none); returns the lane's share of the squares' sum. Lanes past the end
+ * do what the last one does. */
+float round_row(uint64_t x, uint64_t norm, int cols, int t) {
+    int parts = 4 * CHUNKS;
+    float squares = 0;
+    [[dont_unroll]] for (int first = int(gl_SubgroupID * gl_SubgroupSize); first < parts; first += int(gl_WorkGroupSize.x)) {
+        int own = first + int(gl_SubgroupInvocationID), i = min(own, parts - 1);
+        vec4 low = vec4(0), high = vec4(0);
+        if (8 * i < cols) {
+            low = F32V4(x).v[2 * i];
+            high = F32V4(x).v[2 * i + 1];
+        }
+        if (own == i) squares += dot(low, low) + dot(high, high);
+        if (norm != 0ul && 8 * i < cols) {
+            low *= F32V4(norm).v[2 * i];
+            high *= F32V4(norm).v[2 * i + 1];
+        }
+        round_part(low, high, t * CHUNKS + i / 4, i % 4);
+    }
+    return squares;
 }
 
 /* Rounds x[t] [cols]; inverse[t] is what the norm multiplies by. All threads of the group call it. */
 void round_activations(uint64_t x[MOST_TOKENS], uint64_t norm, float eps, int cols, out float inverse[MOST_TOKENS]) {
     [[unroll]] for (int t = 0; t < TOKENS; t++) {
-        float squares = 0;
-        for (int c = int(gl_LocalInvocationID.x); c < CHUNKS; c += int(gl_WorkGroupSize.x))
-            round_chunk(x[t], norm, CHUNK * c, cols, t * CHUNKS + c, squares);
+        float squares = round_row(x[t], norm, cols, t);
         if (norm == 0ul) continue;
         squares = subgroupAdd(squares);
         if (subgroupElect()) partial_squares[t * MOST_SUBGROUPS + gl_SubgroupID] = squares;
@@ -100,37 +141,47 @@ void round_activations(uint64_t x[MOST_TOKENS], uint64_t norm, float eps, int co
         float squares = 0;
         inverse[t] = 1;
         if (norm == 0ul) continue;
-        for (uint i = 0; i < gl_NumSubgroups; i++) squares += partial_squares[t * MOST_SUBGROUPS + i];
-        inverse[t] = inversesqrt(squares / cols + eps);
+        [[dont_unroll]] for (uint i = gl_SubgroupInvocationID; i < gl_NumSubgroups; i += gl_SubgroupSize)
+            squares += partial_squares[t * MOST_SUBGROUPS + i];
+        inverse[t] = inversesqrt(subgroupAdd(squares) / cols + eps);
     }
 }
 
 /* ---- weights ---- */
 
+/* As loaded, so that nothing waits for it before it is used. */
 struct piece {
     uvec4 codes[PIO_DOT8_LOADS];
-    float scales[PIO_DOT8_LOADS];
+    uint scales[PIO_DOT8_LOADS]; /* bf16 */
+    int subs[PIO_DOT8_LOADS];    /* of q4 */
 };
 
-/* The lane's chunks of its row from step `first` on; those past the row's end count for nothing. */
+/* The lane's chunks of its row from step `first` on; for those past the row's end the last one. */
 piece load_piece(matrix m, int row, uint first) {
     uint64_t codes = m.codes + uint64_t(row) * m.code_stride, subs = m.subs + uint64_t(row) * m.sub_stride,
              scales = m.scales + uint64_t(row) * m.scale_stride;
     piece p;
     [[unroll]] for (int u = 0; u < UNROLL; u++) {
-        uint c = first + uint(u) * chunks_of_step() + chunk_of_lane(), there = min(c, uint(CHUNKS - 1));
-        [[unroll]] for (int i = 0; i < WORDS; i++) p.codes[u * WORDS + i] = U32V4(codes).v[there * WORDS + i];
-        float scale = bf16_to_f32(U16(scales).v[there / 8u]);
-        if (WEIGHTS == PIO_WEIGHTS_Q4) scale *= float(I8(subs).v[there]);
-        p.scales[u] = c == there ? scale : 0;
+        uint c = nearest_there(chunk_of_lane(first, u));
+        [[unroll]] for (int i = 0; i < WORDS; i++) p.codes[u * WORDS + i] = U32V4(codes).v[c * WORDS + i];
+        p.scales[u] = uint(U16(scales).v[eighth(first, u)]);
+        if (WEIGHTS == PIO_WEIGHTS_Q4) p.subs[u] = int(I8(subs).v[c]);
     }
     return p;
 }
 
+/* 0 for chunks past the row's end. */
+float scale_of(piece p, int u, bool there) {
+    float scale = there ? uintBitsToFloat(p.scales[u] << 16) : 0;
+    return WEIGHTS == PIO_WEIGHTS_Q4 ? scale * float(p.subs[u]) : scale;
+}
+
 int q8_product(uvec4 low, uvec4 high, uvec4 first, uvec4 second) {
     int sum = 0;
-    [[unroll]] for (int i = 0; i < 4; i++) sum += dot8(low[i], first[i]);
-    [[unroll]] for (int i = 0; i < 4; i++) sum += dot8(high[i], second[i]);
+    [[unroll]] for (int i = 0; i < 2; i++) {
+        sum += dot8(low[2 * i], first[i]) + dot8(low[2 * i + 1], second[i]);
+        sum += dot8(high[2 * i], first[2 + i]) + dot8(high[2 * i + 1], second[2 + i]);
+    }
     return sum;
 }
 
@@ -149,13 +200,14 @@ int q4_product(uvec4 codes, uvec4 even, uvec4 odd, int sum) {
 /* sums[t] += the piece times x[t]. */
 void add_piece(piece p, uint first, inout float sums[MOST_TOKENS]) {
     [[unroll]] for (int u = 0; u < UNROLL; u++) {
-        uint c = min(first + uint(u) * chunks_of_step() + chunk_of_lane(), uint(CHUNKS - 1));
+        uint c = chunk_of_lane(first, u);
+        float scale = scale_of(p, u, is_there(c));
         [[unroll]] for (int t = 0; t < TOKENS; t++) {
-            uint at = uint(t * CHUNKS) + c, both = x_scales[at];
+            uint at = uint(t * CHUNKS) + nearest_there(c), both = x_scales[at];
             int sum = WEIGHTS == PIO_WEIGHTS_Q4
                           ? q4_product(p.codes[u], x_first[at], x_second[at], bitfieldExtract(int(both), 0, 16))
                           : q8_product(p.codes[u * WORDS], p.codes[u * WORDS + WORDS - 1], x_first[at], x_second[at]);
-            sums[t] += p.scales[u] * uintBitsToFloat(both & 0xffff0000u) * float(sum);
+            sums[t] += scale * uintBitsToFloat(both & 0xffff0000u) * float(sum);
         }
     }
 }

@@ -104,7 +104,7 @@ bool pio_linear_match(const struct pio_call *call);
 bool pio_linear_match_emulated(
     const struct pio_call *call); /* and few columns: llvmpipe ends loops after 65,535 rounds */
 bool pio_linear_match_stream(const struct pio_call *call);
-bool pio_linear_match_dot8(const struct pio_call *call); /* and with activations that shared memory holds */
+bool pio_linear_match_dot8(const struct pio_call *call); /* and with activations in pieces of 32 bytes, that shared memory holds */
 
 /* Fills the argument struct of any of the three ops. */
 void pio_linear_args_fill(const struct pio_call *call, pio_linear_args *args);

@@ -23,7 +23,8 @@ static int32_t bytes_of(const pio_call *call, int32_t tokens) {
 }
 
 bool pio_linear_match_dot8(const pio_call *call) {
-    return bytes_of(call, 1) <= PIO_DOT8_BYTES && pio_linear_match_stream(call);
+    return call->in[0].cols % 8 == 0 && call->in[0].stride % 16 == 0 && bytes_of(call, 1) <= PIO_DOT8_BYTES &&
+           pio_linear_match_stream(call);
 }
 
 static int32_t tokens_together(const pio_call *call) {
@@ -42,17 +43,25 @@ static int32_t steps_of(const pio_call *call, int32_t rows) {
     return PIO_CEIL_DIV(chunks_of(call) * rows, lanes_of(call));
 }
 
-/* An estimate, in cycles, of what the busiest multiprocessor takes. It issues some two instructions a cycle: about 200
- * for each lane's rounding of a chunk, 35 and 30 a token for a step, 80 beside them for a unit. Then there is what no
- * other subgroup's work hides: a start, the rounding's loads, and some latency of each unit; once for all workgroups
- * that are there together, which are about 32 subgroups. */
+/* Pieces of a unit, whose steps are loaded together. */
+static int32_t pieces_of(const pio_call *call, int32_t rows) {
+    const int32_t most = call->in[1].layout == PIO_LAYOUT_Q4_ROWS ? PIO_DOT8_LOADS : PIO_DOT8_LOADS / 2;
+    return PIO_CEIL_DIV(steps_of(call, rows), most);
+}
+
+/* An estimate, in cycles, of what the busiest multiprocessor takes. It issues some two instructions a cycle: about 100
+ * to round eight columns, 25 and 35 a token for a step, 80 beside them for a unit. Then there is what no other
+ * subgroup's work hides: a start, the loads of each round of rounding, some latency of each piece; once for all
+ * workgroups that are there together, which are about 32 subgroups. */
 static int64_t cycles_of(const pio_call *call, share s, int32_t tokens) {
-    const int64_t units = units_of(call, s.rows), rounds = PIO_CEIL_DIV(chunks_of(call), s.subgroups * lanes_of(call));
+    const int64_t units = units_of(call, s.rows), n_parts = 4 * (int64_t)chunks_of(call);
     const int64_t groups = PIO_CEIL_DIV(PIO_CEIL_DIV(units, s.subgroups * s.each), PIO_MAX(1, call->n_workers));
-    const int64_t unit = 80 + steps_of(call, s.rows) * (35 + 30 * tokens);
-    const int64_t issued = groups * (tokens * steps_of(call, 1) * 200 + s.subgroups * s.each * unit);
+    const int64_t rounding = tokens * PIO_CEIL_DIV(n_parts, lanes_of(call)) * 100;
+    const int64_t unit = 80 + steps_of(call, s.rows) * (25 + 35 * tokens);
+    const int64_t rounds = PIO_CEIL_DIV(n_parts, s.subgroups * lanes_of(call));
     const int64_t waves = PIO_CEIL_DIV(groups * s.subgroups, 32);
-    return issued / 2 + waves * (1500 + 800 * rounds + 600 * s.each);
+    return groups * (rounding + s.subgroups * s.each * unit) / 2 +
+           waves * (1500 + 300 * rounds + 300 * s.each * pieces_of(call, s.rows));
 }
 
 static share best_share(const pio_call *call, int32_t tokens) {
@@ -70,19 +79,13 @@ static share best_share(const pio_call *call, int32_t tokens) {
     return best;
 }
 
-/* Steps whose loads are under way together: shared out evenly among a unit's pieces. */
-static int32_t unroll_of(const pio_call *call, int32_t rows) {
-    const int32_t most = call->in[1].layout == PIO_LAYOUT_Q4_ROWS ? PIO_DOT8_LOADS : PIO_DOT8_LOADS / 2;
-    return PIO_CEIL_DIV(steps_of(call, rows), PIO_CEIL_DIV(steps_of(call, rows), most));
-}
-
 void pio_linear_dot8_launch(const pio_call *call, pio_launch *launch) {
     const int32_t tokens = tokens_together(call);
     const share s = best_share(call, tokens);
     const int32_t constants[] = {(int32_t)pio_launch_weights(call->in[1].layout),
                                  tokens,
                                  s.rows,
-                                 unroll_of(call, s.rows),
+                                 PIO_CEIL_DIV(steps_of(call, s.rows), pieces_of(call, s.rows)),
                                  call->op == PIO_OP_LINEAR_SWIGLU,
                                  chunks_of(call),
                                  s.subgroups * s.each,

@@ -66,13 +66,11 @@ void main() {
     float inverse[MOST_TOKENS], sums[MOST_TOKENS], added = 0;
     matrix m = matrix_at(a.w, a.n_out, a.cols);
     piece p, next;
-    if (n_tokens <= 0) return;
     p = load_piece(m, row_of(min(unit, n_units - 1)), 0u);
-    [[unroll]] for (int t = 0; t < TOKENS; t++)
-        x[t] = row_at(a.x, first_token + min(t, n_tokens - 1), a.x_stride);
+    [[unroll]] for (int t = 0; t < TOKENS; t++) x[t] = row_at(a.x, min(first_token + t, a.rows - 1), a.x_stride);
     round_activations(x, a.norm, a.norm_eps, a.cols, inverse);
     [[unroll]] for (int t = 0; t < TOKENS; t++) sums[t] = 0;
-    for (uint first = 0u; unit < end; p = next) {
+    for (uint first = 0u; unit < end && n_tokens > 0; p = next) {
         uint then = first + uint(UNROLL) * chunks_of_step();
         int its = unit;
         if (first == 0u) added = addend_of_lane(unit, n_tokens);
