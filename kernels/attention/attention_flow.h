@@ -23,8 +23,10 @@ enum {
     ATT_KEYS = 64,      /* keys of a block, all of one page */
     ATT_BLOCKS = 2,     /* blocks whose weights are found before their values are added, in one pass over the sums */
     ATT_HEAD_DIM_MAX = 256,
-    ATT_COMBINED_ROWS = 4, /* virtual rows whose parts a worker combines at a time */
-    ATT_COST_OF_KEY = 12,  /* what reading a key costs, in virtual rows' arithmetic on it */
+    ATT_COMBINED_ROWS = 4,  /* virtual rows whose parts a worker combines at a time */
+    ATT_MOST_PARTS = 16,    /* that an item is tried in */
+    ATT_KEYS_OF_START = 32, /* what a part's start and its share of the combining cost, in keys */
+    ATT_COST_OF_KEY = 12,   /* what reading a key costs, in virtual rows' arithmetic on it */
     ATT_LEAST_COST =
         256 * (4 + ATT_COST_OF_KEY), /* of a part: 256 keys for a group of 4, for a part's start costs too */
 };
@@ -64,6 +66,7 @@ typedef struct att_walk {
     const pio_attention_args *a;
     int32_t group, s, tile, n_sequences, n_part_results;
     uint64_t part_cost; /* an item that costs more is cut */
+    int32_t part_keys;  /* of every part but an item's last, where all items have as many keys; 0: by their cost */
     att_item item;
 } att_walk;
 
@@ -87,7 +90,8 @@ static inline void att_walk_tile(att_walk *walk) {
         sequence->context + att_last_seen(walk->a, sequence, (item->first + item->n_rows - 1) / walk->group) + 1;
     uint64_t cost = (uint64_t)item->n_keys * (uint64_t)(item->n_rows + ATT_COST_OF_KEY);
     int32_t n_parts = walk->part_cost ? (int32_t)PIO_CEIL_DIV(cost, walk->part_cost) : 1;
-    item->part_keys = PIO_ROUND_UP(PIO_CEIL_DIV(item->n_keys, n_parts), walk->a->page_tokens);
+    item->part_keys = walk->part_keys;
+    if (!walk->part_keys) item->part_keys = PIO_ROUND_UP(PIO_CEIL_DIV(item->n_keys, n_parts), walk->a->page_tokens);
     item->n_parts = PIO_CEIL_DIV(item->n_keys, item->part_keys);
 }
 
@@ -110,6 +114,37 @@ static inline bool att_walk_next(att_walk *walk) {
     return true;
 }
 
+/* Parts that a step of so many rows is cut into for each worker. Decoding is short and limited by memory, so the end of
+ * the dispatch is kept even by many small parts; a step of many rows has items enough, and its partial results are
+ * larger. */
+static inline int32_t att_parts_of_worker(int32_t rows, int32_t group) {
+    int32_t parts = 256 / (int32_t)PIO_MIN(ATT_TILE_ROWS, (int64_t)rows * group);
+    return PIO_MIN(PIO_MAX(parts, 4), 8);
+}
+
+/* How many keys go by until n items of n_keys are done by workers that take parts of part_keys in turn. */
+static inline int32_t att_span(int32_t n, int32_t n_keys, int32_t part_keys, int32_t n_workers) {
+    int32_t n_full = n * (n_keys / part_keys), rest = n_keys % part_keys, idle = n_full % n_workers;
+    int32_t span = PIO_CEIL_DIV(n_full, n_workers) * (part_keys + ATT_KEYS_OF_START);
+    idle = idle ? n_workers - idle : 0;
+    return rest && n > idle ? span + rest + ATT_KEYS_OF_START : span;
+}
+
+/* The keys of a part with which a lone sequence's one tile ends soonest, all KV heads together; of those that do about
+ * as well the fewest, for workers are not always even. */
+static inline int32_t att_soonest(const pio_attention_args *a, int32_t group, int32_t n_keys) {
+    const int32_t n_workers = a->n_parts / att_parts_of_worker(a->rows, group), most = a->n_parts / a->n_kv_heads;
+    int32_t best = PIO_ROUND_UP(n_keys, a->page_tokens), least = best * a->n_kv_heads;
+    for (int32_t parts = 1; parts <= PIO_MIN(most, ATT_MOST_PARTS); parts++) {
+        int32_t keys = PIO_ROUND_UP(PIO_CEIL_DIV(n_keys, parts), a->page_tokens);
+        int32_t span = att_span(a->n_kv_heads, n_keys, keys, n_workers);
+        if (span > least + least / 32) continue;
+        least = PIO_MIN(least, span);
+        best = keys;
+    }
+    return best;
+}
+
 static inline att_walk att_walk_begin(const pio_attention_args *a) {
     att_walk walk = {.a = a,
                      .group = a->n_heads / a->n_kv_heads,
@@ -126,6 +161,8 @@ static inline att_walk att_walk_begin(const pio_attention_args *a) {
         }
     }
     walk.part_cost = PIO_MAX(PIO_CEIL_DIV(total * (uint64_t)a->n_kv_heads, (uint64_t)a->n_parts), ATT_LEAST_COST);
+    if (walk.n_sequences == 1 && att_n_tiles(&walk, PIO_AT(const pio_step_sequence, a->sequences)) == 1)
+        walk.part_keys = att_soonest(a, walk.group, walk.item.n_keys);
     walk.s = walk.tile = -1;
     walk.item = (att_item){0};
     return walk;

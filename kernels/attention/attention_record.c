@@ -6,11 +6,8 @@ static int32_t part_rows(int32_t rows, int32_t group) {
     return (int32_t)PIO_MIN((int64_t)ATT_TILE_ROWS, (int64_t)rows * group);
 }
 
-/* Decoding is short and limited by memory, so the end of the dispatch is kept even by many small parts; a step of many
- * rows has items enough, and its partial results are larger. */
 int32_t pio_attention_parts(int32_t rows, int32_t group, int n_workers) {
-    int32_t parts = 256 / part_rows(rows, group);
-    return n_workers <= 1 ? 1 : n_workers * PIO_MIN(PIO_MAX(parts, 4), 8);
+    return n_workers <= 1 ? 1 : n_workers * att_parts_of_worker(rows, group);
 }
 
 size_t pio_attention_parts_bytes(int32_t rows, int32_t group, int32_t head_dim, int n_workers) {

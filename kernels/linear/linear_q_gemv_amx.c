@@ -2,7 +2,7 @@
  * with the distance that is right for others a core has too few lines under way. A compiler's option
  * -DPIO_Q_GEMV_AHEAD_BYTES=N tries another one. */
 #ifndef PIO_Q_GEMV_AHEAD_BYTES
-#define PIO_Q_GEMV_AHEAD_BYTES 4096
+#define PIO_Q_GEMV_AHEAD_BYTES 8192
 #endif
 #include "kernels/linear/linear_q_gemv_avx512.h"
 

@@ -68,7 +68,10 @@ static PIO_ALWAYS_INLINE const uint8_t *pio_q_gemv_ahead(const pio_q_gemv_way *w
 }
 
 static PIO_ALWAYS_INLINE __m512i pio_q_gemv_read(const uint8_t *codes, const uint8_t *ahead) {
-    _mm_prefetch((const char *)ahead, _MM_HINT_T0);
+    if (PIO_Q_GEMV_FAR) /* into the second level, which can wait for more lines at once than the first */
+        _mm_prefetch((const char *)ahead, _MM_HINT_T1);
+    else
+        _mm_prefetch((const char *)ahead, _MM_HINT_T0);
     return _mm512_load_si512(codes);
 }
 
