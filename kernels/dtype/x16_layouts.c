@@ -37,8 +37,7 @@ static void interleave_q4(const uint8_t *const rows[PIO_X16_ROWS], int32_t n, ui
 /* One panel from rows first.. of the canonical planes. */
 static void pack_panel(const pio_canonical *src, int32_t first, const pio_x16_panel *p, uint8_t *panel) {
     enum { Z = PIO_Q4_ZEROS };
-    static const uint8_t no_codes[2][PIO_SUB_COLUMNS] = {
-        {0}, {Z, Z, Z, Z, Z, Z, Z, Z, Z, Z, Z, Z, Z, Z, Z, Z}};
+    static const uint8_t no_codes[2][PIO_SUB_COLUMNS] = {{0}, {Z, Z, Z, Z, Z, Z, Z, Z, Z, Z, Z, Z, Z, Z, Z, Z}};
     bool q4 = src->dtype == PIO_DTYPE_Q4;
     uint64_t sub_code_bytes = q4 ? PIO_SUB_COLUMNS / 2 : PIO_SUB_COLUMNS;
     uint16_t *scales = (uint16_t *)(void *)panel;

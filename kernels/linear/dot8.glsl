@@ -197,17 +197,56 @@ int q4_product(uvec4 codes, uvec4 even, uvec4 odd, int sum) {
     return low + 4 * low_bit + (high >> 4) + (high_bit >> 2);
 }
 
-/* sums[t] += the piece times x[t]. */
-void add_piece(piece p, uint first, inout float sums[MOST_TOKENS]) {
+/* The lane's part of the piece times x[t]. */
+float piece_product(piece p, uint first, int t) {
+    float product = 0;
     [[unroll]] for (int u = 0; u < UNROLL; u++) {
-        uint c = chunk_of_lane(first, u);
-        float scale = scale_of(p, u, is_there(c));
-        [[unroll]] for (int t = 0; t < TOKENS; t++) {
-            uint at = uint(t * CHUNKS) + nearest_there(c), both = x_scales[at];
-            int sum = WEIGHTS == PIO_WEIGHTS_Q4
-                          ? q4_product(p.codes[u], x_first[at], x_second[at], bitfieldExtract(int(both), 0, 16))
-                          : q8_product(p.codes[u * WORDS], p.codes[u * WORDS + WORDS - 1], x_first[at], x_second[at]);
-            sums[t] += scale * uintBitsToFloat(both & 0xffff0000u) * float(sum);
+        uint c = chunk_of_lane(first, u), at = uint(t * CHUNKS) + nearest_there(c), both = x_scales[at];
+        int sum = WEIGHTS == PIO_WEIGHTS_Q4
+                      ? q4_product(p.codes[u], x_first[at], x_second[at], bitfieldExtract(int(both), 0, 16))
+                      : q8_product(p.codes[u * WORDS], p.codes[u * WORDS + WORDS - 1], x_first[at], x_second[at]);
+        product += scale_of(p, u, is_there(c)) * uintBitsToFloat(both & 0xffff0000u) * float(sum);
+    }
+    return product;
+}
+
+/* ---- the stream ---- a unit's sums are over the rows of n_terms matrices: of a term, all of a row's pieces */
+
+/* What a kernel says: the lane's row of a unit, a term's matrix, what is asked for before a unit's sums, what a piece
+ * adds to them, and where they go. */
+int row_of(int unit);
+matrix matrix_of(int term);
+void begin(int unit);
+void add(piece p, uint first, int term, inout float sums[MOST_TOKENS]);
+void finish(int unit, float sums[MOST_TOKENS]);
+
+int first_unit() {
+    return int(gl_WorkGroupID.x) * UNITS + int(gl_SubgroupID);
+}
+
+/* p: the first unit's first piece, which is loaded before the activations are rounded. */
+void stream_units(piece p, int n_units, int n_terms) {
+    int unit = first_unit(), end = min(int(gl_WorkGroupID.x) * UNITS + UNITS, n_units), term = 0;
+    float sums[MOST_TOKENS];
+    piece next;
+    [[unroll]] for (int t = 0; t < TOKENS; t++) sums[t] = 0;
+    for (uint first = 0u; unit < end; p = next) {
+        uint its_first = first;
+        int its_unit = unit, its_term = term;
+        if (first == 0u && term == 0) begin(unit);
+        first += uint(UNROLL) * chunks_of_step();
+        if (first >= uint(CHUNKS)) {
+            first = 0u;
+            term++;
         }
+        if (term == n_terms) {
+            term = 0;
+            unit += int(gl_NumSubgroups);
+        }
+        if (unit < end) next = load_piece(matrix_of(term), row_of(unit), first);
+        add(p, its_first, its_term, sums);
+        if (unit == its_unit) continue;
+        finish(its_unit, sums);
+        [[unroll]] for (int t = 0; t < TOKENS; t++) sums[t] = 0;
     }
 }

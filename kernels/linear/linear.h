@@ -36,8 +36,8 @@
 #define PIO_LINEAR_GROUP_TOKENS 8
 
 /* Of those with integer dot products (dot8.glsl): columns that share a scale; at most, rows of w and loads of 16 bytes
- * under way in a subgroup, and threads of a workgroup; bytes of shared memory that a chunk and a token take, and all that
- * there are. */
+ * under way in a subgroup, and threads of a workgroup; bytes of shared memory that a chunk and a token take, and all
+ * that there are. */
 #define PIO_DOT8_CHUNK       32
 #define PIO_DOT8_ROWS        2
 #define PIO_DOT8_LOADS       6
@@ -104,7 +104,8 @@ bool pio_linear_match(const struct pio_call *call);
 bool pio_linear_match_emulated(
     const struct pio_call *call); /* and few columns: llvmpipe ends loops after 65,535 rounds */
 bool pio_linear_match_stream(const struct pio_call *call);
-bool pio_linear_match_dot8(const struct pio_call *call); /* and with activations in pieces of 32 bytes, that shared memory holds */
+bool pio_linear_match_dot8(
+    const struct pio_call *call); /* and with activations in pieces of 32 bytes, that shared memory holds */
 
 /* Fills the argument struct of any of the three ops. */
 void pio_linear_args_fill(const struct pio_call *call, pio_linear_args *args);
@@ -119,6 +120,18 @@ size_t pio_linear_tiles_f32_scratch(const struct pio_call *call);
 struct pio_launch;
 void pio_linear_launch(const struct pio_call *call, struct pio_launch *launch);
 void pio_linear_dot8_launch(const struct pio_call *call, struct pio_launch *launch);
+
+/* What a shader over dot8.glsl has to do: rows of activations that a workgroup rounds; items, each of all rows of a
+ * matrix; terms of a sum, each of a row of activations of its own, where there are several; gates and ups. */
+typedef struct pio_dot8_work {
+    int32_t tokens, n_items, n_terms;
+    bool swiglu;
+} pio_dot8_work;
+
+/* Whether such a shader can have the call, w being in[1] and x in[0], with so many rows of activations at a time. */
+bool pio_dot8_fits(const struct pio_call *call, int32_t tokens);
+/* Sets all of the launch. `op` is the shader's constant 4. */
+void pio_dot8_launch(const struct pio_call *call, const pio_dot8_work *work, int32_t op, struct pio_launch *launch);
 /* Sets constants 0 to 3 of a stream for a call that streams n_rows rows of w in all; returns how many a subgroup takes
  * together. */
 int32_t pio_linear_stream_constants(const struct pio_call *call, int64_t n_rows, int32_t least_rows, int32_t tokens,

@@ -1,16 +1,10 @@
 /* Products of a few rows of weights with a few rows of activations: a subgroup or a workgroup streams ROWS rows of w, its
  * threads share the columns, CHUNK in a row each, which is one load; UNROLL such steps are under way together. Rows that
  * are even, which all are in practice, have a loop of their own: a thread goes through it once or twice, so that what
- * counts is how much code has to be fetched.
- *
- * With PIO_DOT8 (q8 and q4) a thread rounds its CHUNK activations to int8 with a scale of their own, for all ROWS rows,
- * and takes integer dot products; else products are in float32. */
+ * counts is how much code has to be fetched. */
 #include "kernels/dtype/weights.glsl"
 #include "kernels/linear/linear.h"
 #include "kernels/linear/swiglu.glsl"
-#ifdef PIO_DOT8
-#include "kernels/dialect/dot8.glsl"
-#endif
 
 layout(constant_id = 1) const int TOKENS = 1;
 layout(constant_id = 2) const int ROWS = 2;
@@ -61,13 +55,7 @@ float row_scale(matrix m, int row) {
 /* ---- activations ---- as a thread keeps CHUNK of them */
 
 struct activations {
-#ifdef PIO_DOT8
-    uint codes[4]; /* of which CHUNK / 4 are used; q4: of each eight columns the even ones, then the odd ones */
-    int sum;       /* q4: of the codes */
-    float scale;
-#else
     vec4 x[4]; /* of which CHUNK / 4 are used */
-#endif
 };
 
 /* Four columns of the float32 row at x, those past n as 0; times the norm's weights, where there are any. */
@@ -86,51 +74,6 @@ vec4 four_at(uint64_t x, uint64_t norm, int k, int n, bool even, inout float squ
     return v * w;
 }
 
-#ifdef PIO_DOT8
-/* Rounded to the nearest even number, in the low byte: the unit of the last place of a number near 1.5 x 2^23 is 1. */
-uint byte_of(float x, float inverse) {
-    return floatBitsToUint(fma(x, inverse, 12582912.0)) & 255u;
-}
-
-uint four_bytes(vec4 x, float inverse) {
-    return byte_of(x.x, inverse) | byte_of(x.y, inverse) << 8 | byte_of(x.z, inverse) << 16 |
-           byte_of(x.w, inverse) << 24;
-}
-
-activations activations_at(uint64_t from, uint64_t norm, int k, int n, bool even, inout float squares) {
-    activations a;
-    vec4 x[4], most = vec4(0);
-    [[unroll]] for (int i = 0; i < CHUNK / 4; i++) {
-        x[i] = four_at(from, norm, k + 4 * i, n, even, squares);
-        most = max(most, abs(x[i]));
-    }
-    float largest = max(max(most.x, most.y), max(most.z, most.w)), inverse = largest > 1e-30 ? 127 / largest : 0;
-    a.scale = largest * (1.0 / 127);
-    a.sum = 0;
-    [[unroll]] for (int i = 0; i < CHUNK / 4; i++) {
-        vec4 four = WEIGHTS != PIO_WEIGHTS_Q4 ? x[i]
-                    : i % 2 == 0              ? vec4(x[i].xz, x[i | 1].xz)
-                                              : vec4(x[i & ~1].yw, x[i].yw);
-        a.codes[i] = four_bytes(four, inverse);
-        if (WEIGHTS == PIO_WEIGHTS_Q4) a.sum += dot8(a.codes[i], 0x01010101u);
-    }
-    return a;
-}
-
-float product(uvec4 codes, activations a) {
-    int sum = 0;
-    if (WEIGHTS == PIO_WEIGHTS_Q8) {
-        [[unroll]] for (int i = 0; i < CHUNK / 4; i++) sum += dot8(codes[i], a.codes[i]);
-    } else {
-        [[unroll]] for (int i = 0; i < CHUNK / 8; i++) {
-            uvec2 levels = q4_levels(codes[i]);
-            sum += dot8(levels.x, a.codes[2 * i]) + dot8(levels.y, a.codes[2 * i + 1]);
-        }
-        sum -= Q4_OFFSET * a.sum;
-    }
-    return float(sum) * a.scale;
-}
-#else
 activations activations_at(uint64_t from, uint64_t norm, int k, int n, bool even, inout float squares) {
     activations a;
     [[unroll]] for (int i = 0; i < CHUNK / 4; i++) a.x[i] = four_at(from, norm, k + 4 * i, n, even, squares);
@@ -159,7 +102,6 @@ float product(uvec4 codes, activations a) {
     }
     return sum;
 }
-#endif
 
 /* ---- the stream ---- */
 

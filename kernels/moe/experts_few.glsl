@@ -11,22 +11,9 @@ layout(push_constant, scalar) uniform push {
     pio_experts_args a;
 };
 
-shared int choices[PIO_EXPERTS_FEW_PAIRS];
+#include "kernels/moe/choices.glsl"
+
 shared float partials[GROUP / 4 * MOST_ROWS]; /* EXPERTS_DOWN: [subgroups][MOST_ROWS] */
-
-void load_choices(int n_pairs) {
-    for (int c = int(gl_LocalInvocationID.x); c < n_pairs; c += GROUP)
-        choices[c] = I32(row_at(a.experts, c / a.n_chosen, a.experts_stride)).v[c % a.n_chosen];
-    barrier();
-}
-
-/* The place of choice c in the order of experts, which the subgroup looks for together. */
-int place_of(int c, int n_pairs) {
-    int before = 0;
-    for (int other = int(gl_SubgroupInvocationID); other < n_pairs; other += int(gl_SubgroupSize))
-        before += int(choices[other] < choices[c] || (choices[other] == choices[c] && other < c));
-    return subgroupAdd(before);
-}
 
 matrix matrix_of(int c) {
     return matrix_at(a.w + uint64_t(choices[c]) * a.matrix_bytes, a.n_out, a.cols);
@@ -82,6 +69,7 @@ void main() {
     int n_pairs = live_rows(a.live, a.tokens) * a.n_chosen, y = int(gl_WorkGroupID.y), x = int(gl_WorkGroupID.x);
     if (y * (OP == PIO_EXPERTS_OP_DOWN ? a.n_chosen : 1) >= n_pairs) return;
     load_choices(n_pairs);
+    barrier();
     if (OP == PIO_EXPERTS_OP_DOWN)
         down(y, x * ROWS, n_pairs);
     else

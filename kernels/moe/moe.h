@@ -151,6 +151,8 @@ bool pio_route_match_device(const struct pio_call *call);
 /* Of device rows: few pairs, one dispatch; and many, in tiles of pairs, plain or of matrices, two or three. */
 bool pio_experts_stream_match(const struct pio_call *call);
 void pio_experts_stream_launch(const struct pio_call *call, struct pio_launch *launch);
+bool pio_experts_dot8_match(const struct pio_call *call);
+void pio_experts_dot8_launch(const struct pio_call *call, struct pio_launch *launch);
 bool pio_experts_device_match(const struct pio_call *call);
 bool pio_experts_emulated_match(const struct pio_call *call); /* and few columns */
 size_t pio_experts_plain_scratch(const struct pio_call *call);

@@ -21,6 +21,12 @@ bool pio_experts_stream_match(const pio_call *call) {
     return is_few(call) && (norms ? pio_experts_match_normed(call) : pio_experts_match(call));
 }
 
+static int32_t op_of(const pio_call *call) {
+    return call->op == PIO_OP_EXPERTS_SWIGLU ? PIO_EXPERTS_OP_SWIGLU
+           : call->op == PIO_OP_EXPERTS_DOWN ? PIO_EXPERTS_OP_DOWN
+                                             : PIO_EXPERTS_OP_LINEAR;
+}
+
 /* A workgroup some rows, and a choice or, of EXPERTS_DOWN, a token, whose choices its subgroups share. */
 void pio_experts_stream_launch(const pio_call *call, pio_launch *launch) {
     const pio_operand *w = &call->in[1], *experts = &call->in[2];
@@ -30,8 +36,21 @@ void pio_experts_stream_launch(const pio_call *call, pio_launch *launch) {
     const int32_t rows = pio_linear_stream_constants(call, (int64_t)w->rows * n_shares, swiglu ? 2 : 1, 1, launch);
     launch->groups[0] = (uint32_t)PIO_CEIL_DIV(w->rows, down ? rows : rows * subgroups);
     launch->groups[1] = (uint32_t)(down ? experts->rows : n_pairs);
-    launch->constants[4] = swiglu ? PIO_EXPERTS_OP_SWIGLU : down ? PIO_EXPERTS_OP_DOWN : PIO_EXPERTS_OP_LINEAR;
+    launch->constants[4] = (uint32_t)op_of(call);
     launch->n_constants = 5;
+}
+
+bool pio_experts_dot8_match(const pio_call *call) {
+    const bool down = call->op == PIO_OP_EXPERTS_DOWN;
+    return pio_dot8_fits(call, down ? call->in[2].cols : 1) && pio_experts_stream_match(call);
+}
+
+void pio_experts_dot8_launch(const pio_call *call, pio_launch *launch) {
+    const pio_operand *experts = &call->in[2];
+    const bool down = call->op == PIO_OP_EXPERTS_DOWN, swiglu = call->op == PIO_OP_EXPERTS_SWIGLU;
+    const int32_t terms = down ? experts->cols : 1;
+    const pio_dot8_work work = {terms, down ? experts->rows : experts->rows * experts->cols, terms, swiglu};
+    pio_dot8_launch(call, &work, op_of(call), launch);
 }
 
 /* ---- many pairs ---- */
