@@ -85,7 +85,7 @@ static void keeping_changes_no_answer(void **state) {
     test_random random = test_random_begin("keeping_changes_no_answer");
     int32_t all[N_PROMPT + N_TOKENS];
     random_prompt(&random, all);
-    for (int compute_f32 = 0; compute_f32 < (test_is_cpu() ? 2 : 1); compute_f32++) { /* a device takes half a minute */
+    for (int compute_f32 = 0; compute_f32 < (test_is_slow() ? 1 : 2); compute_f32++) {
         pio_engine_options options = options_of(compute_f32);
         pio_trace trace = trace_with(&options, all, NULL);
         const size_t bytes = sizeof(float) * (size_t)trace.vocab * N_TOKENS;

@@ -65,12 +65,16 @@ static void memory_of_its_own_holds_the_same_weights(void **state) {
     (void)state;
     static const pio_dtype weights[] = {PIO_DTYPE_BF16, PIO_DTYPE_Q8, PIO_DTYPE_Q4};
     test_random random = test_random_begin("memory_of_its_own_holds_the_same_weights");
-    for (size_t i = 0; i < 2 * PIO_COUNT(weights); i++) {
-        pio_engine_options options = test_engine_options(i % 2);
-        options.backend = PIO_BACKEND_CPU;
-        options.weights = weights[i / 2];
-        options.n_threads = 1 + (int)test_random_below(&random, 4);
-        compare_ways(&random, options);
+    for (size_t i = 0; i < PIO_COUNT(weights); i++) {
+        const bool only = test_random_below(&random, 2);
+        for (int compute_f32 = 0; compute_f32 < 2; compute_f32++) {
+            if (TEST_SANITIZED && compute_f32 != only) continue;
+            pio_engine_options options = test_engine_options(compute_f32);
+            options.backend = PIO_BACKEND_CPU;
+            options.weights = weights[i];
+            options.n_threads = 1 + (int)test_random_below(&random, 4);
+            compare_ways(&random, options);
+        }
     }
 }
 

@@ -63,17 +63,13 @@ static void close_machines(machine machines[PIO_BACKEND_COUNT]) {
 /* Runs one case in all variants; returns how many were served, and counts the failures. */
 static int try_case(const pio_row *row, const machine *m, int index, uint64_t seed, int *n_failed, bool *found) {
     const pio_case_device *device = m->device.device ? &m->device : NULL;
-#ifdef __SANITIZE_ADDRESS__
-    static const int workers[] = {5}; /* here a case takes ten times as long */
-#else
     static const int workers[] = {1, 2, 5};
-#endif
     int served = 0;
     char name[PIO_ROW_NAME_BYTES];
     for (int encoding = 0; encoding < PIO_ENC_COUNT; encoding++) {
         if (encoding && !(row->out_encodings & 1u << encoding)) continue;
         /* A device's workers are multiprocessors, which size its grids alone: one number of them will do. */
-        for (size_t w = device ? PIO_COUNT(workers) - 1 : 0; w < PIO_COUNT(workers); w++) {
+        for (size_t w = device || TEST_SANITIZED ? PIO_COUNT(workers) - 1 : 0; w < PIO_COUNT(workers); w++) {
             pio_case_result result;
             pio_error error = {0};
             pio_status status =
