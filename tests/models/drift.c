@@ -196,6 +196,7 @@ static void a_fault_is_found_in_its_layer(void **state) {
 /* Who does not ask for taps has none and pays nothing: the plan is the one that a trace reports. */
 static void not_asked_for_they_cost_nothing(void **state) {
     (void)state;
+    if (!test_is_cpu()) skip(); /* what is planned and refused is the host's affair: here and below */
     pio_engine_options options = options_of(false);
     pio_model *with = test_model_load(the_family.tiny, &options);
     options.keep_taps = false;
@@ -216,6 +217,7 @@ static void not_asked_for_they_cost_nothing(void **state) {
 
 static void more_than_the_context_is_refused(void **state) {
     (void)state;
+    if (!test_is_cpu()) skip();
     pio_engine_options options = options_of(true);
     pio_model *model = test_model_load(the_family.tiny, &options);
     const int32_t prompt[] = {1, 2, 3};

@@ -334,7 +334,7 @@ static void a_small_cache_serves_many_requests(void **state) {
     pio_engine_destroy(engine);
 }
 
-/* ---- what is refused ---- */
+/* ---- what is refused, by the host, whatever the device ---- */
 
 static void expect_refusal(pio_engine *engine, const int32_t *prompt, int32_t n, pio_status status, const char *one,
                            const char *other) {
@@ -355,6 +355,7 @@ static void expect_refusal(pio_engine *engine, const int32_t *prompt, int32_t n,
 
 static void wrong_prompts_are_refused_with_their_numbers(void **state) {
     (void)state;
+    if (!test_is_cpu()) skip();
     int32_t ids[101] = {0};
     pio_engine_options options = test_engine_options(false);
     options.context = 100;
@@ -374,6 +375,7 @@ static void wrong_prompts_are_refused_with_their_numbers(void **state) {
 
 static void wrong_sampling_is_refused_before_anything_runs(void **state) {
     (void)state;
+    if (!test_is_cpu()) skip();
     pio_engine_options options = test_engine_options(false);
     pio_engine *engine = test_engine_open(the_family.tiny, &options);
     test_answer answer;

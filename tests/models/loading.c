@@ -151,7 +151,7 @@ static void a_load_can_end_before_its_end(void **state) {
         options.backend = PIO_BACKEND_CPU;
         options.weights = PIO_DTYPE_Q4;
         options.cpu_features_off = PIO_CPU_AVX2 | PIO_CPU_AVX512 | PIO_CPU_AVX512BF16 | PIO_CPU_AMX;
-        options.n_threads = 1; /* the one that reports */
+        options.n_threads = 1;    /* the one that reports */
         options.unmapped = i > 0; /* memory that is mapped needs the device no more, and cannot lose it */
         options.progress = end_it;
         options.user = &e;
