@@ -4,6 +4,7 @@
 #include <linux/futex.h>
 #include <pthread.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -138,12 +139,25 @@ static void *run_worker(void *argument) {
     }
 }
 
+/* A thread that takes no signals but those of its own faults: others are for the program's own threads, which may wait
+ * for one. */
+static int create_quietly(pthread_t *thread, void *(*run)(void *), void *argument) {
+    static const int own[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT, SIGSYS, SIGPROF};
+    sigset_t others, before;
+    sigfillset(&others);
+    for (size_t i = 0; i < sizeof own / sizeof *own; i++) sigdelset(&others, own[i]);
+    pthread_sigmask(SIG_BLOCK, &others, &before);
+    const int failed = pthread_create(thread, NULL, run, argument);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return failed;
+}
+
 /* A thread that cannot be bound to its CPU works all the same. */
 static bool start_worker(pio_pool *pool, int worker, const int *cpus, int n_cpus) {
     start *s = malloc(sizeof *s);
     if (!s) return false;
     *s = (start){pool, worker};
-    if (pthread_create(&pool->threads[worker - 1], NULL, run_worker, s)) {
+    if (create_quietly(&pool->threads[worker - 1], run_worker, s)) {
         free(s);
         return false;
     }

@@ -52,13 +52,13 @@ static const uint32_t words[] =
 extern const pio_code pio_spv_${name};
 const pio_code pio_spv_${name} = {words, sizeof words};
 ")
-    set(compile ${PIO_GLSLC} --target-env=vulkan1.2 -O -Werror -DPIO_GLSL ${ARGN} -I${CMAKE_SOURCE_DIR} ${source})
     add_custom_command(
         OUTPUT ${base}.inc ${base}.spv
-        COMMAND ${compile} -o ${base}.spv -MD -MF ${base}.d -MT ${base}.inc
+        COMMAND ${PIO_GLSLC} --target-env=vulkan1.2 -O -Werror -DPIO_GLSL ${ARGN} -I${CMAKE_SOURCE_DIR} ${source}
+                -o ${base}.spv -MD -MF ${base}.d -MT ${base}.inc
         COMMAND ${PIO_SPIRV_VAL} --target-env vulkan1.2 --scalar-block-layout ${base}.spv
-        COMMAND ${compile} -mfmt=c -o ${base}.inc
-        DEPENDS ${source} DEPFILE ${base}.d VERBATIM)
+        COMMAND ${CMAKE_COMMAND} -DIN=${base}.spv -DOUT=${base}.inc -P ${CMAKE_SOURCE_DIR}/cmake/words.cmake
+        DEPENDS ${source} ${CMAKE_SOURCE_DIR}/cmake/words.cmake DEPFILE ${base}.d VERBATIM)
     target_sources(${target} PRIVATE ${base}.c)
     set_source_files_properties(${base}.c PROPERTIES OBJECT_DEPENDS ${base}.inc)
 endfunction()

@@ -6,7 +6,8 @@ cd "$(dirname "$0")/.."
 FUZZ_SECONDS=${FUZZ_SECONDS:-20}
 jobs=$(nproc)
 
-step() { printf '\n== %s\n' "$*"; }
+began=$(date +%s)
+step() { printf '\n== %s (at %d s)\n' "$*" $(($(date +%s) - began)); }
 
 step "what the build needs"
 tools/install_deps.sh

@@ -13,7 +13,7 @@ enum {
     DEFAULT_CONTEXT = 512,
     DEFAULT_REPEATS = 5,
     DECODE_REPEATS = 15,
-    VISION_SIDE = 64 /* patches: of a picture of 1024 x 1024 pixels */
+    DEFAULT_SIDE = 64 /* patches: of a picture of 1024 x 1024 pixels */
 };
 
 /* A result and the ceilings that it counts against: a vision tower computes in 16 bits, whatever the text's weights. */
@@ -95,17 +95,19 @@ static pio_status measure_ceilings(pio_probe *probe, pio_ceilings *now, pio_ceil
 }
 
 /* Runs one test between two measurements of its ceilings; then its kernels one by one, where that is wanted. */
-static pio_status run_test(pio_model *model, pio_dtype weights, const pio_bench_test *test, bool profile, measured *out,
-                           pio_error *error) {
+static pio_status run_test(pio_model *model, pio_dtype weights, const pio_bench_test *test, const cli_options *options,
+                           measured *out, pio_error *error) {
+    const int32_t side =
+        PIO_ROUND_UP(options->picture ? options->picture : DEFAULT_SIDE, PIO_MAX(model->config.common.eyes.merge, 1));
     pio_probe *probe = NULL;
     pio_status status = pio_probe_create(model, weights, &probe, error);
     if (!status) status = measure_ceilings(probe, &out->around[0], out->ceilings, error);
     if (!status)
         status = strcmp(test->name, "vision")
                      ? pio_bench_run(model, test, cli_interrupted, &out->result, error)
-                     : pio_bench_vision(model, test, VISION_SIDE, cli_interrupted, &out->result, error);
+                     : pio_bench_vision(model, test, side, cli_interrupted, &out->result, error);
     if (!status) status = measure_ceilings(probe, &out->around[1], out->ceilings, error);
-    if (!status && profile && strcmp(test->name, "vision"))
+    if (!status && options->profile && strcmp(test->name, "vision"))
         status =
             pio_profile_step(model, PIO_MIN(test->batch * test->tokens, model->options.chunk), &out->profile, error);
     pio_probe_destroy(probe);
@@ -128,7 +130,7 @@ static int run_tests(const cli_options *options, pio_model *model, pio_error *er
     for (int i = 0; i < n_tests && !status; i++) {
         const pio_dtype weights = strcmp(tests[i].name, "vision") ? model->options.weights : PIO_DTYPE_BF16;
         results[i].ceilings = weights == model->options.weights ? &ceilings : &of_vision;
-        status = run_test(model, weights, &tests[i], options->profile, &results[i], error);
+        status = run_test(model, weights, &tests[i], options, &results[i], error);
     }
     int code = EXIT_DONE;
     if (status)

@@ -49,7 +49,7 @@ typedef struct cli_options {
     const char *images[CLI_MAX_IMAGES];
     int n_images;
 
-    int tokens, batch, repeats;
+    int tokens, batch, repeats, picture;
     bool dummy_weights, graph, profile;
 
     const char *backends, *bound;

@@ -21,7 +21,7 @@ int cli_refuse(const pio_error *error) {
 
 int cli_refuse_usage(const pio_error *error) {
     print_error(error);
-    return EXIT_USAGE;
+    return error->status == PIO_OUT_OF_MEMORY ? EXIT_REFUSED : EXIT_USAGE; /* no fault of what was typed */
 }
 
 void cli_refuse_line(cli_refusals *refusals, const char *file, long line, pio_error *error) {

@@ -47,6 +47,8 @@ static const option options_table[] = {
      "random numbers in place of weights; a config.json suffices"},
     {"--tokens", "N", CLI_BENCH, INTEGER, AT(tokens), 0, 1, 1 << 20, "length of the prefill (512)"},
     {"--batch", "N", CLI_BENCH, INTEGER, AT(batch), 0, 1, PIO_MAX_SLOTS, "sequences that decode together (1)"},
+    {"--picture", "N", CLI_BENCH, INTEGER, AT(picture), 0, 1, 256,
+     "side of the picture that a model with eyes sees, in patches (64)"},
     {"--profile", NULL, CLI_BENCH, FLAG, AT(profile), 0, 0, 0,
      "also the time of each kernel by itself, by the device's clock"},
     {"--repeats", "N", CLI_BENCH, INTEGER, AT(repeats), 0, 1, 1000,

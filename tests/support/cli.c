@@ -16,7 +16,7 @@
 
 extern char **environ;
 
-enum { LIMIT_S = 60, MAX_ARGUMENTS = 40 };
+enum { MAX_ARGUMENTS = 40 };
 
 /* ---- the child ---- */
 
@@ -49,6 +49,7 @@ static void become(const cli_call *call, int in, int out, int err) {
     limit(RLIMIT_AS, call->address_space_bytes);
     limit(RLIMIT_FSIZE, call->file_bytes);
     signal(SIGPIPE, SIG_DFL);
+    signal(SIGINT, SIG_DFL); /* a shell's jobs in the background ignore it */
     execv(program, arguments);
     _exit(121);
 }
@@ -106,7 +107,7 @@ static void take(int *fd, char **text, size_t *n) {
 
 static void give_up(const cli_process *process) {
     kill(process->pid, SIGKILL);
-    fail_msg("no end after %d s; stdout '%s', stderr '%s'", LIMIT_S, process->result.out, process->result.err);
+    fail_msg("no end after %d s; stdout '%s', stderr '%s'", CLI_LIMIT_S, process->result.out, process->result.err);
 }
 
 /* Reads from both streams once there is something; false when both are closed. */
@@ -121,21 +122,21 @@ static bool pump(cli_process *process, time_t until) {
 }
 
 bool cli_wait_out(cli_process *process, const char *text) {
-    const time_t until = time(NULL) + LIMIT_S;
+    const time_t until = time(NULL) + CLI_LIMIT_S;
     while (!strstr(process->result.out, text))
         if (!pump(process, until)) return false;
     return true;
 }
 
 bool cli_wait_err(cli_process *process, const char *text) {
-    const time_t until = time(NULL) + LIMIT_S;
+    const time_t until = time(NULL) + CLI_LIMIT_S;
     while (!strstr(process->result.err, text))
         if (!pump(process, until)) return false;
     return true;
 }
 
 bool cli_wait_more_out(cli_process *process, size_t n_bytes) {
-    const time_t until = time(NULL) + LIMIT_S;
+    const time_t until = time(NULL) + CLI_LIMIT_S;
     while (process->result.n_out <= n_bytes)
         if (!pump(process, until)) return false;
     return true;
@@ -148,7 +149,7 @@ static int occurrences(const char *text, const char *part) {
 }
 
 bool cli_wait_err_times(cli_process *process, const char *text, int times) {
-    const time_t until = time(NULL) + LIMIT_S;
+    const time_t until = time(NULL) + CLI_LIMIT_S;
     while (occurrences(process->result.err, text) < times)
         if (!pump(process, until)) return false;
     return true;
@@ -164,7 +165,7 @@ void cli_close_input(cli_process *process) {
 }
 
 cli_result cli_finish(cli_process *process) {
-    const time_t until = time(NULL) + LIMIT_S;
+    const time_t until = time(NULL) + CLI_LIMIT_S;
     int how;
     cli_close_input(process);
     while (pump(process, until)) continue;

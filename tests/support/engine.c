@@ -21,6 +21,10 @@ bool test_is_cpu(void) {
     return test_backend() == PIO_BACKEND_CPU || test_backend() == PIO_AUTO;
 }
 
+bool test_is_slow(void) {
+    return TEST_SANITIZED || !test_is_cpu();
+}
+
 pio_engine_options test_engine_options(bool compute_f32) {
     return (pio_engine_options){.backend = test_backend(),
                                 .device = PIO_AUTO,
@@ -43,11 +47,16 @@ pio_engine *test_engine_open(const char *directory, const pio_engine_options *op
     return engine;
 }
 
+static bool is_text(const pio_model_eyes *eyes, int32_t id) {
+    return !eyes->merge ||
+           (id != eyes->image_token && id != eyes->video_token && id != eyes->start_token && id != eyes->end_token);
+}
+
 void test_random_ids(test_random *random, const pio_model *model, int32_t *ids, int32_t n) {
-    const pio_model_eyes *eyes = &model->config.common.eyes;
+    const pio_model_config *config = &model->config.common;
     for (int32_t i = 0; i < n; i++) do
-            ids[i] = (int32_t)test_random_below(random, (uint64_t)model->config.common.vocab_size);
-        while (eyes->merge && (ids[i] == eyes->image_token || ids[i] == eyes->video_token));
+            ids[i] = (int32_t)test_random_below(random, (uint64_t)config->vocab_size);
+        while (!is_text(&config->eyes, ids[i]));
 }
 
 /* The logits of the newest body step's n rows. */

@@ -11,8 +11,10 @@
 
 /* The backend that PIO_BACKEND names (tests/CMakeLists.txt: the tests labelled with a backend), else PIO_AUTO. */
 int test_backend(void);
-bool test_is_cpu(
-    void); /* that is the CPU, whose memory is the process's and whose kernels have no device to load into */
+bool test_is_cpu(void); /* that is the CPU, whose memory is the process's */
+
+/* Everything takes ten times as long, on a device in software or under sanitizers: tests do less then. */
+bool test_is_slow(void);
 
 /* The tests' backend, two threads, weights as stored, float32 or the default arithmetic; change what a test varies. */
 pio_engine_options test_engine_options(bool compute_f32);
@@ -21,7 +23,7 @@ pio_engine_options test_engine_options(bool compute_f32);
 pio_model *test_model_load(const char *directory, const pio_engine_options *options);
 pio_engine *test_engine_open(const char *directory, const pio_engine_options *options);
 
-/* Ids of text: none stands for a picture. */
+/* Ids of text: none stands for a picture, or begins or ends one. Every random prompt of a model is made here. */
 void test_random_ids(test_random *random, const pio_model *model, int32_t *ids, int32_t n);
 
 /* Feeds ids[0 .. n) from an empty cache, `step` tokens at a time; logits: [n, vocab]. */

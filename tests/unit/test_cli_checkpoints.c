@@ -385,7 +385,7 @@ static void too_much_memory(void **state) {
 /* Whatever the limit, it ends well or with a sentence. */
 static void address_space(void **state) {
     (void)state;
-    if (CLI_SANITIZED) skip();
+    if (TEST_SANITIZED) skip();
     test_random random = test_random_begin("address_space");
     int n_refused = 0, n_done = 0;
     for (size_t mb = 6; mb < 60; mb += 2) {

@@ -243,7 +243,7 @@ static void backends_that_are_missing(void **state) {
         cli_result r = CLI("plan", CLI_TINY, "--backend", names[i]);
         CLI_EXPECT(&r, CLI_REFUSED, names[i], "backend");
         assert_string_equal(r.out, "");
-        assert_null(strstr(r.err, "device: "));
+        assert_int_not_equal(strncmp(r.err, "device: ", 8), 0);
         cli_free(&r);
     }
     json_decref(devices);

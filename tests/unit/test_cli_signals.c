@@ -141,13 +141,14 @@ static void second_interrupt(void **state) {
         dup2(null, STDIN_FILENO);
         dup2(ends[1], STDOUT_FILENO);
         dup2(null, STDERR_FILENO);
+        signal(SIGINT, SIG_DFL);
         execl(PIO_BUILD_DIR "/inference-pio", "inference-pio", "run", CLI_TINY, "hi", (char *)NULL);
         _exit(121);
     }
     int how, n = 0;
     while (!waitpid(pid, &how, WNOHANG)) {
         pause_ms(200);
-        if (n++ > 100) fail_msg("it does not end");
+        if (n++ > CLI_LIMIT_S * 5) fail_msg("it does not end");
         kill(pid, SIGINT);
     }
     assert_true((WIFEXITED(how) && WEXITSTATUS(how) == CLI_INTERRUPTED) ||
@@ -193,10 +194,10 @@ typedef struct terminal {
     size_t n, seen;
 } terminal;
 
-/* Reads what comes, half a minute at most. */
+/* Reads what comes. */
 static void read_more(terminal *t, const char *wanted) {
     struct pollfd end = {t->fd, POLLIN, 0};
-    ssize_t n = poll(&end, 1, 30000) > 0 ? read(t->fd, t->text + t->n, sizeof t->text - 1 - t->n) : 0;
+    ssize_t n = poll(&end, 1, CLI_LIMIT_S * 1000) > 0 ? read(t->fd, t->text + t->n, sizeof t->text - 1 - t->n) : 0;
     if (n <= 0) fail_msg("the terminal never showed '%s' but '%s'", wanted, t->text + t->seen);
     for (size_t i = t->n; i < t->n + (size_t)n; i++)
         if (!t->text[i]) t->text[i] = '?';
@@ -232,6 +233,7 @@ static void chat_with_a_person(bool twice) {
         skip();
     }
     if (!t.pid) {
+        signal(SIGINT, SIG_DFL);
         execl(PIO_BUILD_DIR "/inference-pio", "inference-pio", "chat", directory, "--context=30000",
               "--logit-bias=511=-1000", "--logit-bias=510=-1000", "--logit-bias=509=-1000", (char *)NULL);
         _exit(121);

@@ -145,6 +145,7 @@ static const wrong wrongs[] = {
     {{"bench", CLI_TINY, "--batch", "0"}, {"--batch", "'0'"}},
     {{"bench", CLI_TINY, "--tokens", "x"}, {"--tokens", "'x'"}},
     {{"bench", CLI_TINY, "--repeats", "1001"}, {"--repeats", "'1001'"}},
+    {{"bench", CLI_TINY, "--picture", "257"}, {"--picture", "'257'"}},
 };
 
 static void what_is_refused(void **state) {

@@ -1,6 +1,7 @@
 /* Groups of threads and their barrier, with more threads than CPUs too. */
 #include "tests/support/test.h"
 
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -137,6 +138,25 @@ static void groups_come_and_go(void **state) {
     }
 }
 
+static void look_at_signals(void *context, int worker, int n_workers) {
+    bool *blocked = context;
+    sigset_t now;
+    (void)n_workers;
+    pthread_sigmask(SIG_BLOCK, NULL, &now);
+    blocked[worker] = sigismember(&now, SIGINT);
+}
+
+/* A Ctrl-C comes to the thread that waits for it. */
+static void workers_take_no_signals(void **state) {
+    (void)state;
+    bool blocked[3] = {0};
+    pio_pool *pool = make(3);
+    pio_pool_run(pool, look_at_signals, blocked);
+    assert_false(blocked[0]); /* the caller's own thread */
+    assert_true(blocked[1] && blocked[2]);
+    pio_pool_destroy(pool);
+}
+
 static void the_default_is_sensible(void **state) {
     (void)state;
     record r = {.value = 3};
@@ -163,6 +183,7 @@ int main(void) {
         cmocka_unit_test(barriers_order_memory),
         cmocka_unit_test(groups_are_independent),
         cmocka_unit_test(groups_come_and_go),
+        cmocka_unit_test(workers_take_no_signals),
         cmocka_unit_test(the_default_is_sensible),
         cmocka_unit_test(too_many_are_refused),
     };
