@@ -95,6 +95,9 @@ typedef struct vulkan_functions {
 /* NULL: there is none, with the reason and the cure in `why`. */
 const vulkan_instance *vulkan_open(char *why, size_t why_bytes);
 
+/* Whether the system has a device that a driver of hardware could be for. */
+bool vulkan_expects_hardware(char *why_none, size_t why_bytes);
+
 /* What the validation layer has said, where one is on. */
 const pio_device_messages *vulkan_get_messages(void);
 

@@ -180,4 +180,4 @@ static pio_status create(int index, const pio_driver_options *options, pio_devic
     return PIO_OK;
 }
 
-const pio_driver pio_vulkan_driver = {PIO_BACKEND_VULKAN, count, describe, create};
+const pio_driver pio_vulkan_driver = {PIO_BACKEND_VULKAN, count, describe, create, vulkan_expects_hardware};

@@ -3,6 +3,7 @@
 #include "tests/vulkan_faults/vulkan_faults.h"
 
 #include <dlfcn.h>
+#include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -10,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define VK_NO_PROTOTYPES
 #include <vulkan/vulkan.h>
@@ -30,7 +32,7 @@ static struct {
     uint32_t version;
     uint64_t heap;
     char no_feature[NAME_BYTES], no_extension[NAME_BYTES], no_function[NAME_BYTES];
-    bool no_compute, no_subgroups, old_loader, no_instance;
+    bool no_compute, no_subgroups, old_loader, no_instance, no_nodes;
     long drop, step;
 } orders;
 
@@ -67,7 +69,8 @@ static void obey(const char *name, const char *value) {
       switches[] = {{"no_compute", offsetof(__typeof__(orders), no_compute)},
                     {"no_subgroups", offsetof(__typeof__(orders), no_subgroups)},
                     {"old_loader", offsetof(__typeof__(orders), old_loader)},
-                    {"no_instance", offsetof(__typeof__(orders), no_instance)}},
+                    {"no_instance", offsetof(__typeof__(orders), no_instance)},
+                    {"no_nodes", offsetof(__typeof__(orders), no_nodes)}},
       numbers[] = {{"make", offsetof(__typeof__(orders), at[VULKAN_FAULTS_MAKE])},
                    {"submit", offsetof(__typeof__(orders), at[VULKAN_FAULTS_SUBMIT])},
                    {"wait", offsetof(__typeof__(orders), at[VULKAN_FAULTS_WAIT])},
@@ -107,6 +110,15 @@ EXPORT void vulkan_faults_order(const char *text) {
         obey(word, value ? value : "");
         text += n + (text[n] == ' ');
     }
+}
+
+/* Whoever has this library before the C library sees the devices that are pretended. */
+EXPORT int access(const char *path, int mode) {
+    static int (*real)(const char *, int);
+    if (!real) real = (__typeof__(real))dlsym(RTLD_NEXT, "access");
+    if (strncmp(path, "/dev/", 5) || (orders.n_devices < 0 && !orders.no_nodes)) return real(path, mode);
+    errno = ENOENT;
+    return orders.no_nodes ? -1 : 0;
 }
 
 EXPORT long vulkan_faults_count(vulkan_faults_kind kind) {
