@@ -6,6 +6,8 @@
  *
  *   make=N submit=N wait=N   the N-th call of that kind from now on (0: the next) fails; so do all submits and waits
  *                            after one that failed, for the device is lost
+ *   hang=N                   the device never finishes what the N-th wait, or a later one, is for; the limit of a
+ *                            wait is over at once, and one without a limit fails
  *   step=N                   the same of the N-th submission with two lists or more
  *   result=R                 the VkResult of a failing `make` (-2: out of device memory, unless said)
  *   devices=K,K,...          the devices, all of them the real one under another kind: discrete, integrated, virtual,
