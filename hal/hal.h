@@ -18,11 +18,9 @@
 typedef uint64_t pio_addr; /* a device address; 0 is none */
 
 typedef enum pio_backend {
-    PIO_BACKEND_CPU,
-    PIO_BACKEND_NULL,
-    PIO_BACKEND_VULKAN,
-    PIO_BACKEND_CUDA,
-    PIO_BACKEND_HIP,
+#define PIO_BACKEND(NAME, name, built) PIO_BACKEND_##NAME,
+#include "hal/backends.def"
+#undef PIO_BACKEND
     PIO_BACKEND_COUNT
 } pio_backend;
 
