@@ -2,7 +2,8 @@
  * something or are other than they are, kernels that do nothing. It counts what was made and not destroyed.
  *
  * A test that links it gets it where the driver opens "libvulkan.so.1"; a program gets it by LD_PRELOAD, which shows it
- * nodes in /dev too where devices are pretended, and its orders by the variable VULKAN_FAULTS. Orders are words with a space between:
+ * nodes in /dev too where devices are pretended, and its orders by the variable VULKAN_FAULTS. Orders are words with a
+ * space between:
  *
  *   make=N submit=N wait=N   the N-th call of that kind from now on (0: the next) fails; so do all submits and waits
  *                            after one that failed, for the device is lost
