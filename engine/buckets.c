@@ -49,11 +49,31 @@ static pio_status record(pio_model *model, pio_bucket *bucket, pio_error *error)
 }
 
 /* All lists are recorded before the first one ends: a device that compiles kernels then knows all of them. */
-pio_status pio_model_record(pio_model *model, pio_error *error) {
+static pio_status record_all(pio_model *model, int n_body, int n_head, pio_error *error) {
     pio_status status = PIO_OK;
-    for (int i = 0; i < model->body.n && !status; i++) status = record(model, &model->body.items[i], error);
-    for (int i = 0; i < model->head.n && !status; i++) status = record(model, &model->head.items[i], error);
-    for (int i = 0; i < model->body.n && !status; i++) status = pio_list_end(model->body.items[i].list, error);
-    for (int i = 0; i < model->head.n && !status; i++) status = pio_list_end(model->head.items[i].list, error);
+    for (int i = 0; i < n_body && !status; i++) status = record(model, &model->body.items[i], error);
+    for (int i = 0; i < n_head && !status; i++) status = record(model, &model->head.items[i], error);
+    for (int i = 0; i < n_body && !status; i++) status = pio_list_end(model->body.items[i].list, error);
+    for (int i = 0; i < n_head && !status; i++) status = pio_list_end(model->head.items[i].list, error);
+    return status;
+}
+
+/* What a device has to compile waits for the first step that needs it, but for one token's way: an answer decodes
+ * without a pause. */
+pio_status pio_model_record(pio_model *model, pio_error *error) {
+    const bool compiles = pio_device_extension(model->chosen.device, "compiled") != NULL;
+    return record_all(model, compiles ? 1 : model->body.n, compiles ? 1 : model->head.n, error);
+}
+
+pio_status pio_bucket_ready(pio_model *model, pio_buckets *buckets, int32_t n, const pio_bucket **out,
+                            pio_error *error) {
+    pio_bucket *bucket = buckets->items + (pio_bucket_for(buckets, n) - buckets->items);
+    *out = bucket;
+    if (bucket->list) return PIO_OK;
+    pio_status status = record(model, bucket, error);
+    if (!status) status = pio_list_end(bucket->list, error);
+    if (!status) return PIO_OK;
+    pio_list_destroy(bucket->list);
+    bucket->list = NULL;
     return status;
 }

@@ -10,6 +10,12 @@
 
 enum { FILE_LIMIT_BYTES = 1 << 20 };
 
+static const char backend_choices[] = "auto"
+#define PIO_BACKEND(NAME, name, built) ", " #name
+#include "hal/backends.def"
+#undef PIO_BACKEND
+    ;
+
 static const pio_key_info keys[PIO_KEY_COUNT] = {
 #define PIO_KEY(NAME, name, section, type, least, most, otherwise, choices, model, help)                               \
     [PIO_KEY_##NAME] = {#name, PIO_SECTION_##section, PIO_SETTING_##type, least, most, otherwise, choices, model, help},

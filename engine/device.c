@@ -47,9 +47,11 @@ static pio_status not_built(int backend, pio_error *error) {
 /* ---- the devices of this machine ---- */
 
 /* Adds what a driver has: its devices, or the reason that there is none. */
-static void add_driver(const pio_driver *driver, pio_candidates *list) {
+static void add_driver(const pio_driver *driver, bool hardware_only, pio_candidates *list) {
     pio_candidate none = {.driver = driver, .index = -1};
-    const int count = driver->count(none.why_not, sizeof none.why_not);
+    const bool ask =
+        !hardware_only || !driver->expects_hardware || driver->expects_hardware(none.why_not, sizeof none.why_not);
+    const int count = ask ? driver->count(none.why_not, sizeof none.why_not) : 0;
     if (count == 0 && list->n < PIO_MAX_CANDIDATES) list->items[list->n++] = none;
     for (int i = 0; i < count && list->n < PIO_MAX_CANDIDATES; i++) {
         pio_error error = {0};
@@ -97,15 +99,19 @@ static void find_twin(const pio_candidates *list, pio_candidate *c) {
     }
 }
 
-pio_candidates *pio_list_candidates(int backend) {
+static pio_candidates *list_candidates(int backend, bool hardware_only) {
     pio_candidates *list = calloc(1, sizeof *list);
     const pio_driver *driver;
     if (!list) return NULL;
     for (int i = 0; (driver = pio_driver_at(i)); i++)
-        if (backend == PIO_AUTO || (int)driver->backend == backend) add_driver(driver, list);
+        if (backend == PIO_AUTO || (int)driver->backend == backend) add_driver(driver, hardware_only, list);
     for (int i = 0; i < list->n; i++) find_twin(list, &list->items[i]);
     sort(list);
     return list;
+}
+
+pio_candidates *pio_list_candidates(int backend) {
+    return list_candidates(backend, false);
 }
 
 static const char *kind_of(const pio_candidate *c) {
@@ -291,7 +297,9 @@ pio_status pio_choose_next_device(const pio_engine_options *options, pio_passed 
                                   pio_error *error) {
     memset(chosen, 0, sizeof *chosen);
     if (options->backend != PIO_AUTO && !driver_of(options->backend)) return not_built(options->backend, error);
-    pio_candidates *list = pio_list_candidates(options->backend);
+    /* Opening all drivers of a runtime takes a while: not for software devices, which automatic choice never takes. */
+    pio_candidates *list =
+        list_candidates(options->backend, options->backend == PIO_AUTO && options->device == PIO_AUTO);
     if (!list) return pio_fail_memory(error, "the list of devices", sizeof *list);
     pio_status status = choose(options, list, passed, chosen, error);
     free(list);

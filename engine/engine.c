@@ -222,10 +222,11 @@ static pio_status take_token(pio_engine *engine, sequence *s, int32_t token, pio
 
 /* ---- steps ---- */
 
-/* How many tokens the sequence can feed now: the rest of its prompt, or the one token drawn last. */
+/* How many tokens the sequence can feed now: the rest of its prompt, or the one token drawn last, if another may
+ * follow. */
 static int32_t feedable(const sequence *s) {
-    if (s->done) return 0;
-    int32_t n_prompt = s->request->n_prompt;
+    const int32_t n_prompt = s->request->n_prompt;
+    if (s->done || (s->n_drawn && s->n_drawn == s->request->max_tokens)) return 0;
     return s->n_fed < n_prompt ? n_prompt - s->n_fed : n_prompt + s->n_drawn - s->n_fed;
 }
 

@@ -26,7 +26,7 @@ enum { PIO_MAX_BUCKETS = 24, PIO_HEAD_ROWS = 16, PIO_MAX_DISABLED = 64 };
 typedef struct pio_bucket {
     int32_t bound;
     pio_plan plan;
-    pio_list *list; /* NULL until the model is loaded */
+    pio_list *list; /* NULL: not recorded yet */
 } pio_bucket;
 
 typedef struct pio_buckets {
@@ -103,8 +103,12 @@ pio_status pio_model_open_without(const char *directory, const pio_engine_option
                                   const pio_row *const *disabled, int n_disabled, pio_model **out, pio_error *error);
 
 pio_status pio_model_make_buckets(pio_model *model, pio_error *error);   /* plans of all bounds (buckets.c) */
-pio_status pio_model_record(pio_model *model, pio_error *error);         /* lists of all plans (buckets.c) */
+pio_status pio_model_record(pio_model *model, pio_error *error);         /* lists, at loading (buckets.c) */
 const pio_bucket *pio_bucket_for(const pio_buckets *buckets, int32_t n); /* the least bound >= n; NULL: none */
+
+/* The bucket for n rows, at most the largest bound; its list is recorded where it was not. */
+pio_status pio_bucket_ready(pio_model *model, pio_buckets *buckets, int32_t n, const pio_bucket **out,
+                            pio_error *error);
 pio_status pio_model_plan_memory(pio_model *model, pio_error *error);    /* sizes, context, pages (memory.c) */
 pio_status pio_model_allocate(pio_model *model, pio_error *error);       /* buffers and addresses (memory.c) */
 void pio_model_release(pio_model *model);                                /* buffers (memory.c) */

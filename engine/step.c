@@ -193,8 +193,9 @@ static pio_status send_body(pio_model *model, const pio_step_item *items, int32_
                             pio_list **list, pio_error *error) {
     int32_t n_tokens, n_pages;
     pio_status status = check_items(model, items, n_items, &n_tokens, &n_pages, error);
+    const pio_bucket *bucket;
+    if (!status) status = pio_bucket_ready(model, &model->body, n_tokens, &bucket, error);
     if (status) return status;
-    const pio_bucket *bucket = pio_bucket_for(&model->body, n_tokens);
     fill(model, items, n_items);
     pad(model, n_tokens, bucket->bound);
     *(pio_step_counts *)part_of(model, COUNTS) = (pio_step_counts){
@@ -220,9 +221,11 @@ static pio_status send_body(pio_model *model, const pio_step_item *items, int32_
 /* Queues what the head reads besides the counts. */
 static pio_status send_head(pio_model *model, const pio_step_out *outs, int32_t n_outs, pio_list **list,
                             pio_error *error) {
-    const pio_bucket *bucket = pio_bucket_for(&model->head, n_outs);
-    if (!bucket)
+    const pio_bucket *bucket;
+    if (n_outs > PIO_HEAD_ROWS)
         return pio_fail(error, PIO_INTERNAL, "a head step of %d rows is over its limit of %d", n_outs, PIO_HEAD_ROWS);
+    pio_status status = pio_bucket_ready(model, &model->head, n_outs, &bucket, error);
+    if (status) return status;
     int32_t *out_rows = part_of(model, OUT_ROWS);
     pio_step_draw *draws = part_of(model, DRAWS);
     for (int32_t i = 0; i < bucket->bound; i++) {
@@ -230,7 +233,7 @@ static pio_status send_head(pio_model *model, const pio_step_out *outs, int32_t 
         out_rows[i] = out->row;
         draws[i] = (pio_step_draw){.slot = out->slot, .position = out->position, .ring = out->ring};
     }
-    pio_status status = send(model, OUT_ROWS, sizeof *out_rows * (size_t)bucket->bound, error);
+    status = send(model, OUT_ROWS, sizeof *out_rows * (size_t)bucket->bound, error);
     *list = bucket->list;
     return status ? status : send(model, DRAWS, sizeof *draws * (size_t)bucket->bound, error);
 }

@@ -158,6 +158,24 @@ static bool rope_latent_append(const fuser *f, const pio_node *rope, proposal *p
     return false;
 }
 
+/* q's heads rotated, latents appended, and a product of q as it was */
+static bool latent_queries(const fuser *f, const pio_node *heads, proposal *p) {
+    for (int32_t i = f->writer[heads->out[0]] - 1; i >= 0; i--) {
+        const pio_node *append = &f->graph->nodes[i];
+        if (f->dead[i] || append->op != PIO_OP_ROPE_LATENT_APPEND || append->in[4] != heads->in[0]) continue;
+        if (heads->attrs.head_dim != append->attrs.column || heads->attrs.column != append->attrs.rope_dim ||
+            f->graph->tensors[heads->out[0]].cols != append->attrs.n_heads * append->attrs.head_dim)
+            return false;
+        p->replaced[p->n_replaced++] = i;
+        p->fused = *append;
+        p->fused.op = PIO_OP_LATENT_QUERIES;
+        p->fused.in[p->fused.n_in++] = heads->in[1];
+        p->fused.out[p->fused.n_out++] = heads->out[0];
+        return true;
+    }
+    return false;
+}
+
 /* What reads a norm's rows norms them itself; the norm goes with its last reader. */
 static bool take_norm(const fuser *f, const pio_node *reader, int operand, proposal *p) {
     const int32_t index = f->writer[reader->in[0]];
@@ -208,10 +226,8 @@ static const rule rules[] = {
 
 /* For one plan: with few tokens a launch costs more than what several workgroups do alike. */
 static const rule step_rules[] = {
-    {PIO_OP_LINEAR, linear_norm},
-    {PIO_OP_LINEAR_SWIGLU, linear_norm},
-    {PIO_OP_EXPERTS_SWIGLU, experts_norm},
-    {PIO_OP_ROUTE, router},
+    {PIO_OP_LINEAR, linear_norm}, {PIO_OP_LINEAR_SWIGLU, linear_norm},   {PIO_OP_EXPERTS_SWIGLU, experts_norm},
+    {PIO_OP_ROUTE, router},       {PIO_OP_LINEAR_HEADS, latent_queries},
 };
 
 static bool goes(const fuser *f, const proposal *p, int32_t index) {

@@ -6,7 +6,11 @@
 #include "base/compiler.h"
 #include "base/threads.h"
 
-static const char *const backend_names[PIO_BACKEND_COUNT] = {"cpu", "null", "vulkan", "cuda", "hip"};
+static const char *const backend_names[PIO_BACKEND_COUNT] = {
+#define PIO_BACKEND(NAME, name, built) #name,
+#include "hal/backends.def"
+#undef PIO_BACKEND
+};
 
 const char *pio_backend_name(pio_backend backend) {
     return (unsigned)backend < PIO_BACKEND_COUNT ? backend_names[backend] : "unknown";

@@ -18,11 +18,9 @@
 typedef uint64_t pio_addr; /* a device address; 0 is none */
 
 typedef enum pio_backend {
-    PIO_BACKEND_CPU,
-    PIO_BACKEND_NULL,
-    PIO_BACKEND_VULKAN,
-    PIO_BACKEND_CUDA,
-    PIO_BACKEND_HIP,
+#define PIO_BACKEND(NAME, name, built) PIO_BACKEND_##NAME,
+#include "hal/backends.def"
+#undef PIO_BACKEND
     PIO_BACKEND_COUNT
 } pio_backend;
 
@@ -287,6 +285,9 @@ struct pio_driver {
     /* Fills caps without creating the device, and says in `why_not` why it cannot be used ("" if it can). */
     pio_status (*describe)(int index, pio_device_caps *caps, char *why_not, size_t why_bytes, pio_error *error);
     pio_status (*create)(int index, const pio_driver_options *options, pio_device **out, pio_error *error);
+    /* Whether there can be a device that is hardware, found out without opening a runtime; if not, `why_none` says why.
+     * NULL: `count` costs nothing. */
+    bool (*expects_hardware)(char *why_none, size_t why_bytes);
 };
 
 const pio_driver *pio_driver_at(int index); /* NULL after the last; best first */

@@ -1,22 +1,25 @@
-/* The drivers: of a card that several know, the first is taken. A new backend is one line. */
+/* The drivers of this build. A new backend is one line of backends.def. */
 #include "hal/hal.h"
 
 #include "base/compiler.h"
 
-extern const pio_driver pio_cpu_driver;
-extern const pio_driver pio_null_driver;
-#if PIO_HAS_VULKAN
-extern const pio_driver pio_vulkan_driver;
-#endif
+/* What follows where a driver is built, nothing elsewhere. */
+#define WHERE(built, ...)  WHERE_(built, __VA_ARGS__)
+#define WHERE_(built, ...) WHERE_##built(__VA_ARGS__)
+#define WHERE_0(...)
+#define WHERE_1(...) __VA_ARGS__
+
+#define PIO_BACKEND(NAME, name, built) WHERE(built, extern const pio_driver pio_##name##_driver;)
+#include "hal/backends.def"
+#undef PIO_BACKEND
 
 static const pio_driver *const drivers[] = {
-#if PIO_HAS_VULKAN
-    &pio_vulkan_driver,
-#endif
-    &pio_cpu_driver,
-    &pio_null_driver,
+#define ENTRY(name)                    &pio_##name##_driver,
+#define PIO_BACKEND(NAME, name, built) WHERE(built, ENTRY(name))
+#include "hal/backends.def"
+#undef PIO_BACKEND
 };
 
 const pio_driver *pio_driver_at(int index) {
-    return index >= 0 && (size_t)index < PIO_COUNT(drivers) ? drivers[index] : NULL;
+    return index >= 0 && (size_t)index < PIO_COUNT(drivers) ? drivers[PIO_COUNT(drivers) - 1 - (size_t)index] : NULL;
 }

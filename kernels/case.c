@@ -172,6 +172,11 @@ float *pio_case_weights(pio_case_builder *b, int in, int32_t n_matrices, int32_t
     return w;
 }
 
+void pio_case_weights_layout(pio_case_builder *b, int in, pio_layout layout) {
+    b->blocks[b->in_block[in]].layout = layout;
+    pio_case_call(b)->in[in].layout = layout;
+}
+
 float *pio_case_weight(pio_case_builder *b, int in, int32_t rows, int32_t cols, float scale) {
     return pio_case_weights(b, in, 1, rows, cols, scale);
 }

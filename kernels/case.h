@@ -42,6 +42,8 @@ float *pio_case_acts(pio_case_builder *builder, int in, int32_t bound, int32_t l
 float *pio_case_weight(pio_case_builder *builder, int in, int32_t rows, int32_t cols, float scale);
 /* n_matrices of [rows, cols]; like the first, returns the host copy. */
 float *pio_case_weights(pio_case_builder *builder, int in, int32_t n_matrices, int32_t rows, int32_t cols, float scale);
+/* The weights of operand `in` have this layout, whatever the row's: beside a cache, whose layout the row's is. */
+void pio_case_weights_layout(pio_case_builder *builder, int in, pio_layout layout);
 /* A float32 vector of n numbers: mean + scale * Gaussian. Returns the host copy, which may be changed until the case
  * runs. */
 float *pio_case_vector(pio_case_builder *builder, int in, int32_t n, float mean, float scale);

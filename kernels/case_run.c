@@ -155,7 +155,8 @@ static bool make_block(pio_case_builder *b, int index, pio_encoding written) {
     if (block->kind == CASE_ACTS && in == 0 && row->acts != PIO_ENC_F32)
         return encode_acts(block, row->acts, &b->row_call.in[0]);
     if (block->kind == CASE_WEIGHT)
-        return pack_weight(block, row->layout, &b->reference_call.in[in], &b->row_call.in[in]);
+        return pack_weight(block, block->layout ? block->layout : row->layout, &b->reference_call.in[in],
+                           &b->row_call.in[in]);
     if (block->kind == CASE_CACHE) {
         const pio_layout exact = pio_kv_layout_f32(&b->geometry);
         for (int i = 0; i < PIO_MAX_OUT; i++)

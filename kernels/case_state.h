@@ -23,6 +23,7 @@ typedef struct case_block {
     case_memory reference, row, before; /* `before`: the row's side before the run */
     int32_t rows, live, cols;           /* activations and outputs */
     int32_t n_matrices;                 /* weights: of [rows, cols] */
+    pio_layout layout;                  /* weights: NONE: the row's */
     int parent;                         /* linked: the block that holds the address, else -1 */
     int64_t parent_at;
     bool written;         /* may change in a run */

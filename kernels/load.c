@@ -5,10 +5,11 @@
 
 #include "base/array.h"
 
+/* Rows of several ops may name the same code: with the same constants it is compiled once. */
 typedef struct loaded {
-    const pio_row *row;
+    const pio_row *row; /* the first that wanted it */
     int index;
-    pio_launch launch; /* its constants alone count */
+    pio_launch launch; /* its constants and the size of its subgroups count */
     pio_module *module;
 } loaded;
 
@@ -32,9 +33,15 @@ void pio_kernels_destroy(pio_kernels *kernels) {
     free(kernels);
 }
 
-static bool same_constants(const pio_launch *a, const pio_launch *b) {
-    return a->n_constants == b->n_constants &&
+static bool same_launch(const pio_launch *a, const pio_launch *b) {
+    return a->n_constants == b->n_constants && a->subgroup_size == b->subgroup_size &&
            !memcmp(a->constants, b->constants, sizeof *a->constants * (size_t)a->n_constants);
+}
+
+static bool same_code(const loaded *k, const pio_row *row, int index) {
+    if (k->row == row && k->index == index) return true;
+    return row->code[index] && k->row->code[k->index] == row->code[index] &&
+           pio_op_get(k->row->op)->args_bytes == pio_op_get(row->op)->args_bytes;
 }
 
 static pio_status load(pio_kernels *kernels, const pio_row *row, int index, const pio_launch *launch,
@@ -69,7 +76,7 @@ pio_status pio_kernels_get(pio_kernels *kernels, const pio_row *row, int index, 
     if (!launch) launch = &plain;
     for (int32_t i = 0; i < kernels->n_kernels && !module; i++) {
         const loaded *k = &kernels->kernels[i];
-        if (k->row == row && k->index == index && same_constants(&k->launch, launch)) module = k->module;
+        if (same_code(k, row, index) && same_launch(&k->launch, launch)) module = k->module;
     }
     pio_status status = module ? PIO_OK : load(kernels, row, index, launch, &module, error);
     if (!status) *out = pio_module_kernel(module, 0);

@@ -11,7 +11,7 @@ LAYERS = ["base", "hal", "kernels", "graph", "io", "text", "models", "engine", "
 # These read files and text, and know nothing of devices.
 WITHOUT_DEVICES = {"io", "text"}
 # What is inside a driver is its own.
-PRIVATE = re.compile(r"hal/(cpu|cuda|hip|vulkan|null|gpu_common)/")
+PRIVATE = re.compile(r"hal/\w+/")
 
 INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"', re.M)
 

@@ -4,7 +4,7 @@
  *
  *   1. Clone this folder to hal/<name>/ and rename null_ to <name>_.
  *   2. Replace what the comments marked "Here:" describe, one file at a time; hal.c has checked the arguments.
- *   3. Add the driver to hal/registry.c, best first, and its backend to hal.h if it is not there yet.
+ *   3. Add the backend's line to hal/backends.def, or make the 0 of the one that is there a 1.
  *   4. Run tests/unit/test_hal.c, which finds it through the registry.
  *   5. Add kernel rows, a family at a time: the families' .def files and a row macro in kernels/rows.c.
  *

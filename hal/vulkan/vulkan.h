@@ -72,10 +72,10 @@
     X(GetDeviceQueue)                                                                                                  \
     X(GetPipelineCacheData)                                                                                            \
     X(GetQueryPoolResults)                                                                                             \
+    X(GetSemaphoreCounterValue)                                                                                        \
     X(InvalidateMappedMemoryRanges)                                                                                    \
     X(MapMemory)                                                                                                       \
     X(QueueSubmit)                                                                                                     \
-    X(QueueWaitIdle)                                                                                                   \
     X(WaitSemaphores)
 
 #define FIELD_NAMED(name) PFN_vk##name name;
@@ -94,6 +94,9 @@ typedef struct vulkan_functions {
 
 /* NULL: there is none, with the reason and the cure in `why`. */
 const vulkan_instance *vulkan_open(char *why, size_t why_bytes);
+
+/* Whether the system has a device that a driver of hardware could be for. */
+bool vulkan_expects_hardware(char *why_none, size_t why_bytes);
 
 /* What the validation layer has said, where one is on. */
 const pio_device_messages *vulkan_get_messages(void);
@@ -144,9 +147,10 @@ typedef struct vulkan_device {
     vulkan_block **blocks; /* by address */
     int32_t n_blocks, blocks_capacity;
     uint64_t used_bytes[VK_MAX_MEMORY_HEAPS];
+    atomic_bool hangs; /* and is lost: nothing is destroyed that it may still use */
 } vulkan_device;
 
-/* The sentence for a failed call; a device that was lost stays lost. */
+/* The sentence for a failed call; a device that was lost stays lost, and so does one that hangs (VK_TIMEOUT). */
 pio_status vulkan_fail(vulkan_device *device, VkResult result, const char *what, pio_error *error);
 const char *vulkan_result_name(VkResult result);
 
@@ -283,6 +287,8 @@ typedef struct vulkan_queue {
     VkCommandPool pool;
     VkQueryPool timestamps; /* two a slot */
     VkSemaphore semaphore;  /* its value: the number of the last submission that is done */
+    VkSemaphore drained;    /* the same of what drain() has submitted */
+    uint64_t n_drains;
     vulkan_slot slots[VULKAN_SLOTS];
     bool open; /* the next submission's slot is being recorded */
     struct {
@@ -296,6 +302,9 @@ typedef struct vulkan_queue {
     VkCommandBuffer *buffers; /* of a submission */
     int32_t n_buffers, buffers_capacity;
 } vulkan_queue;
+
+/* How long a device may finish nothing before it is taken to hang. */
+int vulkan_patience_s(const vulkan_device *device);
 
 pio_status vulkan_queue_create(pio_device *, pio_queue_kind, pio_queue **, pio_error *);
 void vulkan_queue_destroy(pio_queue *);

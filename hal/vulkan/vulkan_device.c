@@ -30,6 +30,15 @@ const char *vulkan_result_name(VkResult result) {
 
 pio_status vulkan_fail(vulkan_device *device, VkResult result, const char *what, pio_error *error) {
     pio_status status = PIO_INTERNAL;
+    if (result == VK_TIMEOUT) {
+        device->hangs = true;
+        atomic_store(&device->base.lost, true);
+        return pio_fail(
+            error, PIO_DEVICE_LOST,
+            "Vulkan on %s: it has finished nothing for %d s and counts as lost: use another device, or start "
+            "its driver anew",
+            device->physical.caps.name, vulkan_patience_s(device));
+    }
     if (result == VK_ERROR_DEVICE_LOST) {
         atomic_store(&device->base.lost, true);
         status = PIO_DEVICE_LOST;
@@ -56,7 +65,7 @@ static void *extension(pio_device *base, const char *name) {
 
 static void destroy(pio_device *base) {
     vulkan_device *device = (vulkan_device *)base;
-    if (device->handle) {
+    if (device->handle && !device->hangs) {
         if (device->vk.DeviceWaitIdle) device->vk.DeviceWaitIdle(device->handle);
         vulkan_free_blocks(device);
         if (device->cache) device->vk.DestroyPipelineCache(device->handle, device->cache, NULL);
@@ -180,4 +189,4 @@ static pio_status create(int index, const pio_driver_options *options, pio_devic
     return PIO_OK;
 }
 
-const pio_driver pio_vulkan_driver = {PIO_BACKEND_VULKAN, count, describe, create};
+const pio_driver pio_vulkan_driver = {PIO_BACKEND_VULKAN, count, describe, create, vulkan_expects_hardware};

@@ -19,7 +19,7 @@ pio_status vulkan_list_create(pio_device *device, bool replayed, pio_list **out,
 void vulkan_list_destroy(pio_list *base) {
     vulkan_device *device = (vulkan_device *)base->device;
     vulkan_list *list = (vulkan_list *)base;
-    if (list->pool) device->vk.DestroyCommandPool(device->handle, list->pool, NULL);
+    if (list->pool && !device->hangs) device->vk.DestroyCommandPool(device->handle, list->pool, NULL);
     free(list->commands);
     free(list);
 }

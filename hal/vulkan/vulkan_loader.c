@@ -5,7 +5,9 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "base/compiler.h"
 #include "hal/vulkan/vulkan.h"
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -83,6 +85,24 @@ static void open_instance(PFN_vkGetInstanceProcAddr get, char *why, size_t why_b
     if (debug && instance.CreateDebugUtilsMessengerEXT)
         instance.CreateDebugUtilsMessengerEXT(handle, &messenger, NULL, &kept);
     instance.handle = handle;
+}
+
+bool vulkan_expects_hardware(char *why_none, size_t why_bytes) {
+    enum { FIRST_RENDER = 128, N_RENDER = 64 }; /* minor numbers of render nodes */
+    static const char *const nodes[] = {"/dev/nvidiactl", "/dev/nvhost-ctrl", "/dev/nvmap",   "/dev/dxg",
+                                        "/dev/kgsl-3d0",  "/dev/mali0",       "/dev/pvrsrvkm"};
+    char path[32];
+    for (size_t i = 0; i < PIO_COUNT(nodes); i++)
+        if (!access(nodes[i], F_OK)) return true;
+    for (int i = 0; i < N_RENDER; i++) {
+        snprintf(path, sizeof path, "/dev/dri/renderD%d", FIRST_RENDER + i);
+        if (!access(path, F_OK)) return true;
+    }
+    snprintf(
+        why_none, why_bytes,
+        "the system shows no graphics device (/dev/dri/renderD*, /dev/nvidiactl, ...); PIO_BACKEND=vulkan asks the "
+        "drivers all the same");
+    return false;
 }
 
 const vulkan_instance *vulkan_open(char *why, size_t why_bytes) {

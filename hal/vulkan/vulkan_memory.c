@@ -81,8 +81,8 @@ pio_status vulkan_memory_budget(pio_device *base, pio_memory_budget *budget, pio
 /* ---- blocks ---- */
 
 static void free_block(vulkan_device *device, vulkan_block *block) {
-    if (block->buffer) device->vk.DestroyBuffer(device->handle, block->buffer, NULL);
-    if (block->memory) {
+    if (block->buffer && !device->hangs) device->vk.DestroyBuffer(device->handle, block->buffer, NULL);
+    if (block->memory && !device->hangs) {
         device->vk.FreeMemory(device->handle, block->memory, NULL);
         device->used_bytes[heap_of(device, block->type)] -= block->bytes;
     }
@@ -215,14 +215,16 @@ pio_status vulkan_buffer_create(pio_device *base, uint64_t bytes, uint32_t usage
     pio_memory_budget budget;
     if (!buffer) return pio_fail_memory(error, name, sizeof *buffer);
     vulkan_memory_budget(base, &budget, NULL);
-    const uint64_t free_bytes = budget.heaps[budget.heap_of[usage]].bytes;
+    const int heap = budget.heap_of[usage];
+    const uint64_t free_bytes = budget.heaps[heap].bytes;
     VkResult result = find_range(device, bytes, usage, free_bytes, buffer);
     if (result) {
         free(buffer);
         if (result != VK_ERROR_OUT_OF_DEVICE_MEMORY && result != VK_ERROR_OUT_OF_HOST_MEMORY)
             return vulkan_fail(device, result, "making a buffer", error);
-        return pio_fail(error, PIO_OUT_OF_MEMORY, "'%s' needs %.1f MB and %.1f MB are free on %s", name,
-                        (double)bytes / 1e6, (double)free_bytes / 1e6, device->physical.caps.name);
+        return pio_fail(error, PIO_OUT_OF_MEMORY, "'%s' needs %.1f MB and %.1f MB are free in %s %d of %s", name,
+                        (double)bytes / 1e6, (double)free_bytes / 1e6,
+                        budget.heaps[heap].local ? "heap" : "the host's heap", heap, device->physical.caps.name);
     }
     buffer->base = (pio_buffer){.device = base, .address = buffer->block->address + buffer->offset, .bytes = bytes};
     *out = &buffer->base;

@@ -50,7 +50,8 @@ void vulkan_module_destroy(pio_module *base) {
     vulkan_module *module = (vulkan_module *)base;
     for (int i = 0; i < base->n_kernels; i++) {
         forget(device, &module->kernels[i]);
-        if (module->kernels[i].pipeline) device->vk.DestroyPipeline(device->handle, module->kernels[i].pipeline, NULL);
+        if (module->kernels[i].pipeline && !device->hangs)
+            device->vk.DestroyPipeline(device->handle, module->kernels[i].pipeline, NULL);
     }
     free(module);
 }

@@ -58,6 +58,7 @@ static VkResult open_queue(vulkan_queue *queue, pio_queue_kind kind) {
     device->vk.GetDeviceQueue(device->handle, family, index, &queue->handle);
     VkResult result = allocate_buffers(queue, family);
     if (!result) result = device->vk.CreateSemaphore(device->handle, &semaphore, NULL, &queue->semaphore);
+    if (!result) result = device->vk.CreateSemaphore(device->handle, &semaphore, NULL, &queue->drained);
     if (!result && device->physical.timestamp_bits)
         result = device->vk.CreateQueryPool(device->handle, &queries, NULL, &queue->timestamps);
     for (int i = 0; i < VULKAN_SLOTS && !result; i++) result = record_behind(queue, i);
@@ -85,23 +86,44 @@ pio_status vulkan_queue_create(pio_device *base, pio_queue_kind kind, pio_queue 
 
 /* ---- waiting ---- */
 
-/* Until the first n submissions are done. */
-static VkResult wait_for(const vulkan_queue *queue, uint64_t n, uint64_t timeout_ns) {
+int vulkan_patience_s(const vulkan_device *device) {
+    return device->physical.caps.kind == PIO_KIND_SOFTWARE ? 3600 : 120;
+}
+
+/* Until the first n submissions are done, or all work has stood still for long: VK_TIMEOUT. */
+static VkResult wait_for(const vulkan_queue *queue, VkSemaphore semaphore, uint64_t n, uint64_t timeout_ns) {
     const vulkan_device *device = device_of(queue);
-    const VkSemaphoreWaitInfo info = {.sType = VK_STRUCTURE_TYPE_SEMAPHORE_WAIT_INFO,
-                                      .semaphoreCount = 1,
-                                      .pSemaphores = &queue->semaphore,
-                                      .pValues = &n};
-    return n ? device->vk.WaitSemaphores(device->handle, &info, timeout_ns) : VK_SUCCESS;
+    const VkSemaphoreWaitInfo info = {
+        .sType = VK_STRUCTURE_TYPE_SEMAPHORE_WAIT_INFO, .semaphoreCount = 1, .pSemaphores = &semaphore, .pValues = &n};
+    const bool endless = timeout_ns == UINT64_MAX;
+    if (endless) timeout_ns = (uint64_t)vulkan_patience_s(device) * 1000000000u;
+    VkResult result = n ? VK_TIMEOUT : VK_SUCCESS;
+    for (uint64_t before = 0, done = 0; result == VK_TIMEOUT; before = done) {
+        result = device->vk.WaitSemaphores(device->handle, &info, timeout_ns);
+        if (result != VK_TIMEOUT || !endless) return result;
+        result = device->vk.GetSemaphoreCounterValue(device->handle, semaphore, &done);
+        if (result || done == before) return result ? result : VK_TIMEOUT;
+        result = VK_TIMEOUT;
+    }
+    return result;
+}
+
+static void destroy_objects(const vulkan_queue *queue) {
+    const vulkan_device *device = device_of(queue);
+    if (queue->pool) device->vk.DestroyCommandPool(device->handle, queue->pool, NULL);
+    if (queue->timestamps) device->vk.DestroyQueryPool(device->handle, queue->timestamps, NULL);
+    if (queue->semaphore) device->vk.DestroySemaphore(device->handle, queue->semaphore, NULL);
+    if (queue->drained) device->vk.DestroySemaphore(device->handle, queue->drained, NULL);
 }
 
 void vulkan_queue_destroy(pio_queue *base) {
     vulkan_device *device = (vulkan_device *)base->device;
     vulkan_queue *queue = (vulkan_queue *)base;
-    if (queue->semaphore && !atomic_load(&base->device->lost)) wait_for(queue, base->last_number, UINT64_MAX);
-    if (queue->pool) device->vk.DestroyCommandPool(device->handle, queue->pool, NULL);
-    if (queue->timestamps) device->vk.DestroyQueryPool(device->handle, queue->timestamps, NULL);
-    if (queue->semaphore) device->vk.DestroySemaphore(device->handle, queue->semaphore, NULL);
+    if (queue->semaphore && !atomic_load(&base->device->lost)) {
+        VkResult result = wait_for(queue, queue->semaphore, base->last_number, UINT64_MAX);
+        if (result == VK_TIMEOUT) vulkan_fail(device, result, "waiting", NULL);
+    }
+    if (!device->hangs) destroy_objects(queue);
     if (queue->staging) vulkan_buffer_destroy(queue->staging);
     free(queue->buffers);
     free(queue);
@@ -109,8 +131,8 @@ void vulkan_queue_destroy(pio_queue *base) {
 
 pio_status vulkan_queue_wait(pio_queue *base, uint64_t number, uint64_t timeout_ns, pio_error *error) {
     vulkan_queue *queue = (vulkan_queue *)base;
-    VkResult result = wait_for(queue, number, timeout_ns);
-    if (result == VK_TIMEOUT)
+    VkResult result = wait_for(queue, queue->semaphore, number, timeout_ns);
+    if (result == VK_TIMEOUT && timeout_ns != UINT64_MAX)
         return pio_fail(error, PIO_LIMIT, "submission %llu is not done after %.3f s", (unsigned long long)number,
                         (double)timeout_ns / 1e9);
     return result ? vulkan_fail(device_of(queue), result, "waiting", error) : PIO_OK;
@@ -124,7 +146,7 @@ static vulkan_slot *next_slot(vulkan_queue *queue) {
 
 /* Waits for the submission that used the slot before, and takes back what it held of the ring. */
 static VkResult reclaim(vulkan_queue *queue, const vulkan_slot *slot) {
-    VkResult result = wait_for(queue, slot->number, UINT64_MAX);
+    VkResult result = wait_for(queue, queue->semaphore, slot->number, UINT64_MAX);
     if (!result && slot->number) queue->tail = PIO_MAX(queue->tail, slot->head_end);
     return result;
 }
@@ -158,15 +180,28 @@ static VkResult close_slot(vulkan_queue *queue) {
     return device->vk.EndCommandBuffer(buffer);
 }
 
+/* Runs the command buffers; the semaphore then has the number. */
+static VkResult submit_buffers(const vulkan_queue *queue, const VkCommandBuffer *buffers, int32_t n,
+                               VkSemaphore semaphore, uint64_t number) {
+    const VkTimelineSemaphoreSubmitInfo value = {.sType = VK_STRUCTURE_TYPE_TIMELINE_SEMAPHORE_SUBMIT_INFO,
+                                                 .signalSemaphoreValueCount = 1,
+                                                 .pSignalSemaphoreValues = &number};
+    const VkSubmitInfo info = {.sType = VK_STRUCTURE_TYPE_SUBMIT_INFO,
+                               .pNext = &value,
+                               .commandBufferCount = (uint32_t)n,
+                               .pCommandBuffers = buffers,
+                               .signalSemaphoreCount = 1,
+                               .pSignalSemaphores = &semaphore};
+    return device_of(queue)->vk.QueueSubmit(queue->handle, 1, &info, VK_NULL_HANDLE);
+}
+
 /* Runs the writes of the open slot now and waits for them: the ring is full of them alone. */
 static VkResult drain(vulkan_queue *queue) {
-    const vulkan_device *device = device_of(queue);
-    vulkan_slot *slot = next_slot(queue);
+    const vulkan_slot *slot = next_slot(queue);
+    const uint64_t number = queue->n_drains + 1;
     VkResult result = close_slot(queue);
-    const VkSubmitInfo info = {
-        .sType = VK_STRUCTURE_TYPE_SUBMIT_INFO, .commandBufferCount = 1, .pCommandBuffers = &slot->before};
-    if (!result) result = device->vk.QueueSubmit(queue->handle, 1, &info, VK_NULL_HANDLE);
-    if (!result) result = device->vk.QueueWaitIdle(queue->handle);
+    if (!result) result = submit_buffers(queue, &slot->before, 1, queue->drained, number);
+    if (!result) result = wait_for(queue, queue->drained, queue->n_drains = number, UINT64_MAX);
     if (!result) queue->tail = queue->head;
     return result ? result : open_slot(queue);
 }
@@ -218,7 +253,6 @@ pio_status vulkan_queue_write(pio_queue *base, pio_addr to, const void *data, ui
 /* ---- submissions ---- */
 
 static VkResult submit(vulkan_queue *queue, pio_list *const *lists, int n_lists) {
-    const vulkan_device *device = device_of(queue);
     vulkan_slot *slot = next_slot(queue);
     const uint64_t number = queue->base.last_number + 1;
     VkResult result = open_slot(queue);
@@ -228,16 +262,7 @@ static VkResult submit(vulkan_queue *queue, pio_list *const *lists, int n_lists)
     queue->buffers[queue->n_buffers++] = slot->before;
     for (int i = 0; i < n_lists; i++) queue->buffers[queue->n_buffers++] = ((vulkan_list *)lists[i])->buffer;
     queue->buffers[queue->n_buffers++] = slot->behind;
-    const VkTimelineSemaphoreSubmitInfo value = {.sType = VK_STRUCTURE_TYPE_TIMELINE_SEMAPHORE_SUBMIT_INFO,
-                                                 .signalSemaphoreValueCount = 1,
-                                                 .pSignalSemaphoreValues = &number};
-    const VkSubmitInfo info = {.sType = VK_STRUCTURE_TYPE_SUBMIT_INFO,
-                               .pNext = &value,
-                               .commandBufferCount = (uint32_t)queue->n_buffers,
-                               .pCommandBuffers = queue->buffers,
-                               .signalSemaphoreCount = 1,
-                               .pSignalSemaphores = &queue->semaphore};
-    result = device->vk.QueueSubmit(queue->handle, 1, &info, VK_NULL_HANDLE);
+    result = submit_buffers(queue, queue->buffers, queue->n_buffers, queue->semaphore, number);
     if (result) return result;
     slot->number = number;
     slot->head_end = queue->head;

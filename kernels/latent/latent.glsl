@@ -1,7 +1,12 @@
-/* Where a latent cache's rows lie: see kv_cache.h. Specialisation constant 0 says whether they are bf16. */
+/* Where a latent cache's rows lie: see kv_cache.h. Specialisation constant 0, unless the includer says another, says
+ * whether they are bf16. */
 #include "kernels/kv_cache/kv_cache.h"
 
-layout(constant_id = 0) const int LATENT_BF16 = 0;
+#ifndef LATENT_CONSTANT
+#define LATENT_CONSTANT 0
+#endif
+
+layout(constant_id = LATENT_CONSTANT) const int LATENT_BF16 = 0;
 
 uint64_t latent_row(uint64_t cache, int row, int head_dim, int rope_dim) {
     int cols = head_dim + rope_dim;

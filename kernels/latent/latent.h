@@ -58,6 +58,25 @@ PIO_ARGS(pio_rope_latent_append_args) {
     pio_i32 q_stride, y_stride;
 };
 
+/* LATENT_QUERIES: ROPE_LATENT_APPEND, and LINEAR_HEADS of the same q as it was, of a head's columns behind the rotated
+ * ones. */
+PIO_ARGS(pio_latent_queries_args) {
+    pio_u64 kv, norm, cache, table, cache_rows, live; /* as ROPE_LATENT_APPEND's, like all else that has its names */
+    pio_u64 q, y;
+    pio_u64 w;        /* n_heads matrices [head_dim, head_cols - rope_dim], matrix_bytes apart */
+    pio_u64 q_latent; /* f32 [T, heads x head_dim] */
+    pio_f32 eps;
+    pio_i32 rows;
+    pio_i32 kv_stride, table_stride;
+    pio_i32 head_dim, rope_dim;
+    pio_i32 flags; /* and from bit PIO_LATENT_QUERIES_LAYOUT on the pio_layout of w */
+    pio_i32 n_heads, head_cols;
+    pio_i32 q_stride; /* of y too */
+    pio_i32 q_latent_stride;
+    pio_i32 matrix_bytes;
+};
+#define PIO_LATENT_QUERIES_LAYOUT 8
+
 /* LATENT_ATTENTION: causal, as ATTENTION; q_latent and y float32 [T, heads x head_dim]; q float32 [T, heads x
  * head_cols], whose first rope_dim columns of a head are the rotated ones. */
 PIO_ARGS(pio_latent_attention_args) {
@@ -96,6 +115,8 @@ void pio_linear_heads_launch(const struct pio_call *call, struct pio_launch *lau
 void pio_latent_append_launch(const struct pio_call *call, struct pio_launch *launch);
 bool pio_rope_latent_append_match(const struct pio_call *call);
 void pio_rope_latent_append_launch(const struct pio_call *call, struct pio_launch *launch);
+bool pio_latent_queries_match(const struct pio_call *call);
+void pio_latent_queries_launch(const struct pio_call *call, struct pio_launch *launch);
 void pio_latent_attention_launch(const struct pio_call *call, struct pio_launch *launch);
 
 /* The row by tiles (latent_avx512bf16.c): latents that it can take apart; partial results, and the two dispatches. */

@@ -114,6 +114,24 @@ bool pio_rope_latent_append_case(pio_case_builder *b, int index) {
     return true;
 }
 
+bool pio_latent_queries_case(pio_case_builder *b, int index) {
+    int32_t bound, live;
+    const latent_case *c = append_case(b, index, &bound, &live);
+    if (!c) return false;
+    const int32_t head_cols = c->rope_dim + c->nope_dim;
+    pio_case_call(b)->attrs.column = head_cols;
+    pio_case_acts(b, 4, bound, live, c->n_heads * head_cols, 1);
+    pio_case_weights(b, 5, c->n_heads, c->head_dim, c->nope_dim, 0.1f);
+    pio_case_weights_layout(b, 5, index % 3 ? PIO_LAYOUT_BF16_ROWS : PIO_LAYOUT_F32_ROWS);
+    if (index % 2)
+        pio_case_output_in_place(b, 0, 4);
+    else
+        pio_case_output(b, 0, bound, live, c->n_heads * head_cols);
+    pio_case_output_cache(b, 1, 2);
+    pio_case_output(b, 2, bound, live, c->n_heads * c->head_dim);
+    return true;
+}
+
 bool pio_latent_attention_case(pio_case_builder *b, int index) {
     int32_t bound, live, pages;
     const latent_case *c = begin(b, index, &bound, &live, &pages);

@@ -28,9 +28,9 @@ static const char *some_value(const pio_key_info *key, char *text, size_t bytes)
         break;
     case PIO_SETTING_CHOICE:
     case PIO_SETTING_CHOICES: { /* the last one */
-        const char *last = strstr(key->choices, " or ");
+        const char *last = strrchr(key->choices, ' ');
         assert_non_null(last);
-        snprintf(text, bytes, "%s", last + 4);
+        snprintf(text, bytes, "%s", last + 1);
         break;
     }
     case PIO_SETTING_TEXT:

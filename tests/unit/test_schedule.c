@@ -137,8 +137,7 @@ static void every_barrier_is_needed(void **state) {
 #if PIO_HAS_VULKAN
 enum { MOST_LAYERS = 256, MOST_DENSE = 9, MOST_EXPERTS = 12 };
 
-/* How many dispatches each layer of a decode step takes, and how many it may. The parts of attention over latents are
- * combined by a dispatch of their own, for which a dense layer has no room. */
+/* How many dispatches each layer of a decode step takes, and how many it may. */
 static void count_layers(const pio_schedule *schedule, int counts[MOST_LAYERS], int most[MOST_LAYERS]) {
     memset(counts, 0, sizeof *counts * MOST_LAYERS);
     for (int i = 0; i < MOST_LAYERS; i++) most[i] = MOST_DENSE;
@@ -148,15 +147,11 @@ static void count_layers(const pio_schedule *schedule, int counts[MOST_LAYERS], 
         if (layer < 0) continue;
         assert_true(layer < MOST_LAYERS);
         counts[layer] += command->n_dispatches;
-        const char *family = pio_op_get(command->planned->op)->family;
-        if (!strcmp(family, "moe"))
-            most[layer] = MOST_EXPERTS;
-        else if (!strcmp(family, "latent"))
-            most[layer] = PIO_MAX(most[layer], MOST_DENSE + 1);
+        if (!strcmp(pio_op_get(command->planned->op)->family, "moe")) most[layer] = MOST_EXPERTS;
     }
 }
 
-/* On Vulkan a layer of a decode step takes at most 9 dispatches, one with experts 12, a dense one with latents 10. */
+/* On Vulkan a layer of a decode step takes at most 9 dispatches, one with experts 12. */
 static void a_layer_takes_few_dispatches(void **state) {
     int counts[MOST_LAYERS], most[MOST_LAYERS], n_over = 0;
     for (size_t device = 0; device < PIO_COUNT(devices); device++) {

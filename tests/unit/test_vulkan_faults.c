@@ -206,6 +206,25 @@ static void the_device_is_lost_at_every_wait(void **state) {
     walk(VULKAN_FAULTS_WAIT, "wait=%ld", PIO_DEVICE_LOST);
 }
 
+#ifndef __SANITIZE_ADDRESS__ /* what a device that hangs was given is never freed, and found to be lost */
+static void a_device_that_hangs_is_lost(void **state) {
+    (void)state;
+    pio_error error = {0};
+    vulkan_faults_order("devices=discrete");
+    if (play(&error)) fail_msg("%s", error.text);
+    const long n = vulkan_faults_count(VULKAN_FAULTS_WAIT);
+    assert_true(n > 3);
+    for (long i = 0; i < n - 1; i++) { /* the last wait is that of destroying the queue, which tells nobody */
+        char orders[64];
+        snprintf(orders, sizeof orders, "devices=discrete hang=%ld", i);
+        vulkan_faults_order(orders);
+        assert_int_equal(play(&error), PIO_DEVICE_LOST);
+        expect_sentence(error.text);
+        if (!strstr(error.text, "has finished nothing for 120 s")) fail_msg("%s: %s", orders, error.text);
+    }
+}
+#endif
+
 /* What a device may lack without harm. */
 static void extensions_that_are_missing_do_no_harm(void **state) {
     (void)state;
@@ -248,6 +267,11 @@ static void the_best_device_is_taken(void **state) {
     expect_choice("devices=discrete,discrete", any, PIO_AUTO, "vulkan:0", NULL);
     expect_choice("devices=software", any, PIO_AUTO, "cpu:0", NULL);
     expect_choice("devices=none", any, PIO_AUTO, "cpu:0", "; not vulkan: the Vulkan loader knows no device");
+    /* Drivers are not asked where there is nothing for them, unless an index or a backend is named. */
+    expect_choice("devices=discrete no_nodes", any, PIO_AUTO, "cpu:0",
+                  "; not vulkan: the system shows no graphics device");
+    expect_choice("devices=discrete no_nodes", any, 0, "vulkan:0", NULL);
+    expect_choice("devices=discrete no_nodes", vulkan, PIO_AUTO, "vulkan:0", NULL);
     expect_choice("devices=software,software", any, 1, "vulkan:1", NULL);
     expect_choice("devices=software", any, 0, "cpu:0", NULL);
     expect_choice("devices=software,discrete", vulkan, PIO_AUTO, "vulkan:1", NULL);
@@ -323,6 +347,9 @@ int main(void) {
         cmocka_unit_test(a_named_backend_is_never_replaced),
         cmocka_unit_test(a_card_counts_once),
         cmocka_unit_test(missing_functions_are_named),
+#ifndef __SANITIZE_ADDRESS__
+        cmocka_unit_test(a_device_that_hangs_is_lost), /* the last, for it leaves objects behind */
+#endif
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -3,6 +3,7 @@
 #include "tests/vulkan_faults/vulkan_faults.h"
 
 #include <dlfcn.h>
+#include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -10,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define VK_NO_PROTOTYPES
 #include <vulkan/vulkan.h>
@@ -30,8 +32,8 @@ static struct {
     uint32_t version;
     uint64_t heap;
     char no_feature[NAME_BYTES], no_extension[NAME_BYTES], no_function[NAME_BYTES];
-    bool no_compute, no_subgroups, old_loader, no_instance;
-    long drop, step;
+    bool no_compute, no_subgroups, old_loader, no_instance, no_nodes;
+    long drop, step, hang;
 } orders;
 
 static atomic_long counts[VULKAN_FAULTS_KINDS], live, n_pipelines, n_steps;
@@ -67,11 +69,13 @@ static void obey(const char *name, const char *value) {
       switches[] = {{"no_compute", offsetof(__typeof__(orders), no_compute)},
                     {"no_subgroups", offsetof(__typeof__(orders), no_subgroups)},
                     {"old_loader", offsetof(__typeof__(orders), old_loader)},
-                    {"no_instance", offsetof(__typeof__(orders), no_instance)}},
+                    {"no_instance", offsetof(__typeof__(orders), no_instance)},
+                    {"no_nodes", offsetof(__typeof__(orders), no_nodes)}},
       numbers[] = {{"make", offsetof(__typeof__(orders), at[VULKAN_FAULTS_MAKE])},
                    {"submit", offsetof(__typeof__(orders), at[VULKAN_FAULTS_SUBMIT])},
                    {"wait", offsetof(__typeof__(orders), at[VULKAN_FAULTS_WAIT])},
                    {"card", offsetof(__typeof__(orders), card)},
+                   {"hang", offsetof(__typeof__(orders), hang)},
                    {"drop", offsetof(__typeof__(orders), drop)},
                    {"step", offsetof(__typeof__(orders), step)}};
     char *all = (char *)&orders;
@@ -92,7 +96,7 @@ EXPORT void vulkan_faults_order(const char *text) {
     for (int i = 0; i < VULKAN_FAULTS_KINDS; i++) orders.at[i] = -1;
     orders.result = VK_ERROR_OUT_OF_DEVICE_MEMORY;
     orders.n_devices = -1;
-    orders.card = orders.drop = orders.step = -1;
+    orders.card = orders.drop = orders.step = orders.hang = -1;
     for (int i = 0; i < VULKAN_FAULTS_KINDS; i++) atomic_store(&counts[i], 0);
     atomic_store(&n_pipelines, 0);
     atomic_store(&n_steps, 0);
@@ -107,6 +111,15 @@ EXPORT void vulkan_faults_order(const char *text) {
         obey(word, value ? value : "");
         text += n + (text[n] == ' ');
     }
+}
+
+/* Whoever has this library before the C library sees the devices that are pretended. */
+EXPORT int access(const char *path, int mode) {
+    static int (*real)(const char *, int);
+    if (!real) real = (__typeof__(real))dlsym(RTLD_NEXT, "access");
+    if (strncmp(path, "/dev/", 5) || (orders.n_devices < 0 && !orders.no_nodes)) return real(path, mode);
+    errno = ENOENT;
+    return orders.no_nodes ? -1 : 0;
 }
 
 EXPORT long vulkan_faults_count(vulkan_faults_kind kind) {
@@ -131,6 +144,11 @@ static VkResult meet(vulkan_faults_kind kind) {
     if (now && (kind != VULKAN_FAULTS_MAKE || orders.result == VK_ERROR_DEVICE_LOST)) atomic_store(&lost, true);
     if (kind == VULKAN_FAULTS_MAKE) return now ? orders.result : VK_SUCCESS;
     return atomic_load(&lost) ? VK_ERROR_DEVICE_LOST : VK_SUCCESS;
+}
+
+/* Waits from now on last for ever; the longest that may be waited is over at once. */
+static bool hangs(void) {
+    return orders.hang >= 0 && atomic_load(&counts[VULKAN_FAULTS_WAIT]) > orders.hang;
 }
 
 /* ---- the real library ---- */
@@ -194,8 +212,8 @@ static void open_real(void) {
     X(CreateComputePipelines)                                                                                          \
     X(DestroyDevice)                                                                                                   \
     X(DeviceWaitIdle)                                                                                                  \
+    X(GetSemaphoreCounterValue)                                                                                        \
     X(QueueSubmit)                                                                                                     \
-    X(QueueWaitIdle)                                                                                                   \
     X(WaitSemaphores)
 
 #ifdef VK_KHR_cooperative_matrix
@@ -280,12 +298,15 @@ static VKAPI_ATTR VkResult VKAPI_CALL my_QueueSubmit(VkQueue queue, uint32_t n, 
 static VKAPI_ATTR VkResult VKAPI_CALL my_WaitSemaphores(VkDevice device, const VkSemaphoreWaitInfo *info,
                                                         uint64_t timeout) {
     const VkResult result = meet(VULKAN_FAULTS_WAIT);
+    if (hangs()) return timeout == UINT64_MAX ? VK_ERROR_UNKNOWN : VK_TIMEOUT;
     return result ? result : real.WaitSemaphores(device, info, timeout);
 }
 
-static VKAPI_ATTR VkResult VKAPI_CALL my_QueueWaitIdle(VkQueue queue) {
-    const VkResult result = meet(VULKAN_FAULTS_WAIT);
-    return result ? result : real.QueueWaitIdle(queue);
+static VKAPI_ATTR VkResult VKAPI_CALL my_GetSemaphoreCounterValue(VkDevice device, VkSemaphore semaphore,
+                                                                  uint64_t *value) {
+    const VkResult result = real.GetSemaphoreCounterValue(device, semaphore, value);
+    if (hangs()) *value = 0;
+    return result;
 }
 
 /* What was submitted before the loss is truly done when this returns, so that memory may go. */
