@@ -41,6 +41,7 @@ static const struct {
     {PIO_VULKAN_MATRIX, offsetof(features, matrix.cooperativeMatrix)},
     {PIO_VULKAN_MATRIX, offsetof(features, v12.shaderFloat16)},
     {PIO_VULKAN_MATRIX, offsetof(features, v12.vulkanMemoryModel)},
+    {PIO_VULKAN_MATRIX, offsetof(features, v12.vulkanMemoryModelDeviceScope)}, /* of atomics and coherent memory */
     {PIO_VULKAN_MATRIX, offsetof(features, sizes.subgroupSizeControl)},
 };
 
