@@ -30,7 +30,7 @@ uvec4 codes_at(matrix m, int row, int k, bool even) {
     if (WEIGHTS == PIO_WEIGHTS_Q4) return uvec4(U32V2(codes).v[k / CHUNK], 0, 0);
     if (even || (m.code_stride & 15u) == 0u) return U32V4(codes).v[k / CHUNK];
     uvec4 words = uvec4(0); /* float32 or bf16 rows that begin anywhere */
-    for (int i = 0; i < CHUNK && k + i < m.cols; i++) {
+    [[dont_unroll]] for (int i = 0; i < CHUNK && k + i < m.cols; i++) {
         if (CHUNK == 4)
             words[i] = U32(codes).v[k + i];
         else
@@ -65,7 +65,7 @@ vec4 four_at(uint64_t x, uint64_t norm, int k, int n, bool even, inout float squ
         v = F32V4(x).v[k / 4];
         if (norm != 0ul) w = F32V4(norm).v[k / 4];
     } else if (!even) {
-        for (int i = 0; i < 4 && k + i < n; i++) {
+        [[dont_unroll]] for (int i = 0; i < 4 && k + i < n; i++) {
             v[i] = F32(x).v[k + i];
             if (norm != 0ul) w[i] = F32(norm).v[k + i];
         }
@@ -131,7 +131,7 @@ void add_even(matrix m, int rows[MOST_ROWS], uint64_t x[MOST_TOKENS], uint64_t n
 
 void add_uneven(matrix m, int rows[MOST_ROWS], uint64_t x[MOST_TOKENS], uint64_t norm, int lane, int lanes,
                 inout float sums[MOST_ROWS * MOST_TOKENS], inout float squares[MOST_TOKENS]) {
-    for (int k = CHUNK * lane; k < m.cols; k += CHUNK * lanes) {
+    [[dont_unroll]] for (int k = CHUNK * lane; k < m.cols; k += CHUNK * lanes) {
         [[unroll]] for (int t = 0; t < TOKENS; t++) {
             activations a = activations_at(x[t], norm, k, m.cols, false, squares[t]);
             [[unroll]] for (int i = 0; i < ROWS; i++)
