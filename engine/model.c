@@ -191,17 +191,13 @@ static void note_failure(void *user, const pio_row *row, const char *what) {
 /* Tests what the plans chose and this test has not tried yet. */
 static pio_status test_kernels(pio_model *model, pio_self_test *test, pio_error *error) {
     const pio_case_device device = {model->chosen.device, model->queue, model->kernels};
-    pio_status status = PIO_OK;
+    const pio_buckets *const all[] = {&model->body, &model->head, &model->vision};
     test->device = model->chosen.caps.backend == PIO_BACKEND_CPU ? NULL : &device;
     test->on_failure = note_failure;
     test->user = model;
-    for (int i = 0; i < model->body.n && !status; i++)
-        status = pio_self_test_plan(test, &model->body.items[i].plan, error);
-    for (int i = 0; i < model->head.n && !status; i++)
-        status = pio_self_test_plan(test, &model->head.items[i].plan, error);
-    for (int i = 0; i < model->vision.n && !status; i++)
-        status = pio_self_test_plan(test, &model->vision.items[i].plan, error);
-    return status;
+    for (size_t k = 0; k < PIO_COUNT(all); k++)
+        for (int i = 0; i < all[k]->n; i++) pio_self_test_add(test, &all[k]->items[i].plan);
+    return pio_self_test_run(test, error);
 }
 
 static pio_status prepare_device(pio_model *model, pio_error *error) {

@@ -9,18 +9,21 @@
 pio_status pio_self_test_row(const pio_row *row, const pio_case_device *device, pio_case_result *result,
                              pio_error *error);
 
-/* Tests every row of the plan that is not in tested[0..*n_tested), adds it there, and moves those that answer wrongly
- * to the list `failed`. Both hold PIO_SELF_TEST_ROWS. */
+/* The rows of some plans, each once, and those of them that answer wrongly. */
 enum { PIO_SELF_TEST_ROWS = 256 };
 typedef struct pio_self_test {
     const pio_case_device *device; /* NULL: this CPU */
-    const pio_row *tested[PIO_SELF_TEST_ROWS], *failed[PIO_SELF_TEST_ROWS];
-    int n_tested, n_failed;
+    const pio_row *rows[PIO_SELF_TEST_ROWS], *failed[PIO_SELF_TEST_ROWS];
+    int n_rows, n_tested, n_failed; /* rows[0..n_tested) have been tried */
     /* Told of each that fails. */
     void (*on_failure)(void *user, const pio_row *row, const char *what);
     void *user;
 } pio_self_test;
 
-pio_status pio_self_test_plan(pio_self_test *test, const pio_plan *plan, pio_error *error);
+/* Adds the plan's rows that are not there yet. */
+void pio_self_test_add(pio_self_test *test, const pio_plan *plan);
+
+/* Tries those that were added since the last time. A device compiles all their kernels before the first one runs. */
+pio_status pio_self_test_run(pio_self_test *test, pio_error *error);
 
 #endif

@@ -105,6 +105,11 @@ typedef struct pio_case_device {
 pio_status pio_case_run(const pio_row *row, const pio_case_device *device, int index, uint64_t seed, int n_workers,
                         pio_encoding written, pio_case_result *result, pio_error *error);
 
+/* Records what pio_case_run would start, into a list that is never submitted: when it ends, a device compiles all that
+ * is in it at once. */
+pio_status pio_case_record(const pio_row *row, const pio_case_device *device, int index, uint64_t seed, int n_workers,
+                           pio_list *list, bool *served, pio_error *error);
+
 /* Runs the row n_times on the case that `describe` makes, with the threads of the pool, each time's seconds into
  * seconds[]. Nothing is compared. PIO_NOT_FOUND: there is no such case. */
 pio_status pio_case_time(const pio_row *row, bool (*describe)(pio_case_builder *, int), int index, pio_pool *pool,

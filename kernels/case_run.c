@@ -425,26 +425,35 @@ static bool is_served(const pio_case_builder *b) {
     return !b->under_test->match || b->under_test->match(&b->row_call);
 }
 
-/* Makes both sides, runs both and compares. */
-static pio_status try_case(pio_case_builder *b, int n_workers, pio_encoding written, char *scratch,
-                           pio_case_result *result, pio_error *error) {
-    pio_status status = make_sides(b, written, error);
-    if (status) return status;
-    snprintf(result->name, sizeof result->name, "%s", b->name);
+/* Makes case `index` with both its sides, where the row takes it; builder_free even then. */
+static pio_status make_case(pio_case_builder *b, const pio_row *row, const pio_case_device *device, int index,
+                            uint64_t seed, int n_workers, pio_encoding written, bool *served, pio_error *error) {
+    pio_status status = takes_rows(row, index, b, served, error);
+    case_builder_init(b, row, seed, false);
+    if (status || !*served) return status;
+    b->device = device;
+    status = case_describe(b, pio_op_get(row->op)->make_case, index, error);
+    if (!status) status = make_sides(b, written, error);
     b->reference_call.n_workers = b->row_call.n_workers = n_workers;
-    if (b->device) {
+    if (!status && device) {
         pio_device_caps caps;
-        pio_device_get_caps(b->device->device, &caps);
+        pio_device_get_caps(device->device, &caps);
         b->row_call.subgroup_size = caps.subgroup_size;
     }
-    if (!is_served(b)) return PIO_OK;
+    *served = !status && is_served(b);
+    return status;
+}
+
+/* Runs both sides and compares. */
+static pio_status try_case(pio_case_builder *b, int n_workers, char *scratch, pio_case_result *result,
+                           pio_error *error) {
     result->outcome = PIO_CASE_PASSED;
     const case_workers workers = {.n = n_workers, .scratch = scratch};
     memset(scratch, CASE_POISON, PIO_WORKER_SCRATCH_BYTES);
     run_reference(b, &workers);
     memset(scratch, CASE_POISON, PIO_WORKER_SCRATCH_BYTES);
     pio_error failed = {0};
-    status = b->device ? case_device_run(b, &failed) : run_row(b, &workers, &failed);
+    pio_status status = b->device ? case_device_run(b, &failed) : run_row(b, &workers, &failed);
     if (status == PIO_OUT_OF_MEMORY || status == PIO_DEVICE_LOST) /* no fault of the row's */
         return pio_fail(error, status, "%s", failed.text);
     if (status)
@@ -458,19 +467,32 @@ pio_status pio_case_run(const pio_row *row, const pio_case_device *device, int i
                         pio_encoding written, pio_case_result *result, pio_error *error) {
     pio_case_builder *b = malloc(sizeof *b);
     char *scratch = aligned_alloc(64, PIO_WORKER_SCRATCH_BYTES);
-    bool takes = false;
+    bool served = false;
     *result = (pio_case_result){.outcome = PIO_CASE_NOT_SERVED};
     pio_status status = b && scratch ? PIO_OK : pio_fail_memory(error, "a case", sizeof *b + PIO_WORKER_SCRATCH_BYTES);
-    if (!status) status = takes_rows(row, index, b, &takes, error);
-    if (!status && takes) {
-        case_builder_init(b, row, seed, false);
-        b->device = device;
-        status = case_describe(b, pio_op_get(row->op)->make_case, index, error);
-        if (!status) status = try_case(b, n_workers, written, scratch, result, error);
+    if (!status) {
+        status = make_case(b, row, device, index, seed, n_workers, written, &served, error);
+        snprintf(result->name, sizeof result->name, "%s", b->name);
+        if (served) status = try_case(b, n_workers, scratch, result, error);
         case_builder_free(b);
     }
     free(b);
     free(scratch);
+    return status;
+}
+
+pio_status pio_case_record(const pio_row *row, const pio_case_device *device, int index, uint64_t seed, int n_workers,
+                           pio_list *list, bool *served, pio_error *error) {
+    pio_case_builder *b = malloc(sizeof *b);
+    *served = false;
+    if (!b) return pio_fail_memory(error, "a case", sizeof *b);
+    pio_status status = make_case(b, row, device, index, seed, n_workers, PIO_ENC_F32, served, error);
+    if (*served) {
+        b->row_call.scratch = row->scratch ? CASE_GUARD_BYTES : 0; /* an address like any other: nothing will run */
+        status = pio_kernels_record(device->kernels, list, row, &b->row_call, error);
+    }
+    case_builder_free(b);
+    free(b);
     return status;
 }
 

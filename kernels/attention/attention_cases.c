@@ -18,7 +18,7 @@ static const attention_case cases[] = {
     {"one token alone", {{0, 1}}, 1, 0, 4, 2, 128, 64, 1.0f},
     {"decode, long context", {{1500, 1}}, 1, 0, 32, 8, 128, 64, 1.0f},
     {"decode at page ends, padded", {{62, 1}, {63, 1}, {64, 1}, {127, 1}, {1, 1}, {300, 1}}, 6, 2, 8, 2, 128, 64, 1.0f},
-    {"a short prompt behind a few tokens", {{30, 20}}, 1, 0, 4, 2, 128, 64, 1.0f}, /* small: start-up tries it */
+    {"a short prompt behind a few tokens", {{30, 20}}, 1, 14, 2, 1, 128, 64, 1.0f}, /* small: start-up tries it */
     {"prefill", {{0, 200}}, 1, 0, 8, 2, 128, 64, 1.0f},
     {"a chunk behind a context, padded", {{77, 130}}, 1, 62, 4, 4, 128, 64, 1.0f},
     {"prefill and decode in one step", {{0, 33}, {500, 1}, {31, 70}, {97, 1}}, 4, 23, 16, 2, 128, 64, 1.0f},

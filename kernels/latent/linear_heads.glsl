@@ -6,13 +6,11 @@ struct heads_product {
 };
 
 void multiply_rows(matrix m, heads_product p, int first, int head, int first_token, int n_tokens) {
-    int rows[MOST_ROWS], lanes = int(gl_SubgroupSize);
-    uint64_t x[MOST_TOKENS];
-    float sums[MOST_ROWS * MOST_TOKENS], squares[MOST_TOKENS];
+    int lanes = int(gl_SubgroupSize);
     [[unroll]] for (int i = 0; i < ROWS; i++) rows[i] = plain_row(first, i, p.n_out);
     [[unroll]] for (int t = 0; t < TOKENS; t++)
         x[t] = row_at(p.x, first_token + min(t, n_tokens - 1), p.x_stride) + 4ul * uint64_t(p.first_column);
-    stream(m, rows, x, 0ul, sums, squares);
+    stream(m, 0ul);
     [[unroll]] for (int i = 0; i < ROWS; i++)
         [[unroll]] for (int t = 0; t < TOKENS; t++)
             if ((i * TOKENS + t) % lanes == int(gl_SubgroupInvocationID) && t < n_tokens && first + i < p.n_out)

@@ -17,7 +17,7 @@ void store(int t, int n, float sum) {
     F32(row_at(a.y, t, a.y_stride)).v[n] = sum;
 }
 
-shared float partials[(MOST_ROWS + 1) * MOST_TOKENS * GROUP / 4];
+shared float partials[(ROWS + 1) * TOKENS * GROUP / 4];
 
 /* The workgroup's sum of what the subgroups left behind `at`. */
 float add_partials(int at) {
@@ -34,15 +34,13 @@ float finished(int i, int t) {
 
 void main() {
     int first_token = int(gl_WorkGroupID.y) * TOKENS, n_tokens = live_rows(a.live, a.rows) - first_token,
-        first = int(gl_WorkGroupID.x) * ROWS, n_rows = SWIGLU != 0 ? ROWS / 2 : ROWS, rows[MOST_ROWS];
-    uint64_t x[MOST_TOKENS];
-    float sums[MOST_ROWS * MOST_TOKENS], squares[MOST_TOKENS];
+        first = int(gl_WorkGroupID.x) * ROWS, n_rows = SWIGLU != 0 ? ROWS / 2 : ROWS;
     if (n_tokens <= 0) return;
     [[unroll]] for (int i = 0; i < ROWS; i++)
         rows[i] = SWIGLU != 0 ? swiglu_row(first, i, a.n_out) : plain_row(first, i, a.n_out);
     [[unroll]] for (int t = 0; t < TOKENS; t++)
         x[t] = row_at(a.x, first_token + min(t, n_tokens - 1), a.x_stride);
-    add_products(matrix_at(a.w, a.n_out, a.cols), rows, x, a.norm, int(gl_LocalInvocationID.x), GROUP, sums, squares);
+    add_products(matrix_at(a.w, a.n_out, a.cols), a.norm, int(gl_LocalInvocationID.x), GROUP);
     if (subgroupElect()) {
         [[unroll]] for (int i = 0; i < ROWS * TOKENS; i++)
             partials[i * gl_NumSubgroups + gl_SubgroupID] = sums[i];

@@ -9,15 +9,20 @@
 layout(constant_id = 1) const int TOKENS = 1;
 layout(constant_id = 2) const int ROWS = 2;
 layout(constant_id = 3) const int UNROLL = 4;
-/* Arrays have room for the most, for a specialisation constant is no size of a parameter. */
-const int MOST_TOKENS = PIO_LINEAR_GROUP_TOKENS, MOST_ROWS = PIO_LINEAR_GROUP_ROWS, MOST_LOADS = PIO_LINEAR_GROUP_LOADS;
+
+/* What a call takes, set by the caller, and what it leaves. As parameters, arrays would be copied, and have room for the
+ * most that there can be. */
+int rows[ROWS];                    /* of w */
+uint64_t x[TOKENS];                /* float32 rows of activations */
+float sums[ROWS * TOKENS];         /* sums[i * TOKENS + t]: rows[i] of w times x[t] */
+float squares[TOKENS];             /* of x[t], where there is a norm */
 
 const int CHUNK = WEIGHTS == PIO_WEIGHTS_F32 ? 4 : WEIGHTS == PIO_WEIGHTS_Q8 || WEIGHTS == PIO_WEIGHTS_Q4 ? 16 : 8;
 
 /* ---- weights ---- */
 
 /* Whether whole chunks can be loaded from everywhere. */
-bool is_even(matrix m, uint64_t x[MOST_TOKENS]) {
+bool is_even(matrix m) {
     uint64_t low_bits = uint64_t(m.code_stride);
     [[unroll]] for (int t = 0; t < TOKENS; t++) low_bits |= x[t];
     return m.cols % CHUNK == 0 && (low_bits & 15ul) == 0ul;
@@ -30,7 +35,7 @@ uvec4 codes_at(matrix m, int row, int k, bool even) {
     if (WEIGHTS == PIO_WEIGHTS_Q4) return uvec4(U32V2(codes).v[k / CHUNK], 0, 0);
     if (even || (m.code_stride & 15u) == 0u) return U32V4(codes).v[k / CHUNK];
     uvec4 words = uvec4(0); /* float32 or bf16 rows that begin anywhere */
-    for (int i = 0; i < CHUNK && k + i < m.cols; i++) {
+    [[dont_unroll]] for (int i = 0; i < CHUNK && k + i < m.cols; i++) {
         if (CHUNK == 4)
             words[i] = U32(codes).v[k + i];
         else
@@ -59,24 +64,24 @@ struct activations {
 };
 
 /* Four columns of the float32 row at x, those past n as 0; times the norm's weights, where there are any. */
-vec4 four_at(uint64_t x, uint64_t norm, int k, int n, bool even, inout float squares) {
+vec4 four_at(uint64_t from, uint64_t norm, int k, int n, bool even, inout float square_sum) {
     vec4 v = vec4(0), w = vec4(1);
-    if (even ? k < n : k + 4 <= n && (x & 15ul) == 0ul) {
-        v = F32V4(x).v[k / 4];
+    if (even ? k < n : k + 4 <= n && (from & 15ul) == 0ul) {
+        v = F32V4(from).v[k / 4];
         if (norm != 0ul) w = F32V4(norm).v[k / 4];
     } else if (!even) {
-        for (int i = 0; i < 4 && k + i < n; i++) {
-            v[i] = F32(x).v[k + i];
+        [[dont_unroll]] for (int i = 0; i < 4 && k + i < n; i++) {
+            v[i] = F32(from).v[k + i];
             if (norm != 0ul) w[i] = F32(norm).v[k + i];
         }
     }
-    squares += dot(v, v);
+    square_sum += dot(v, v);
     return v * w;
 }
 
-activations activations_at(uint64_t from, uint64_t norm, int k, int n, bool even, inout float squares) {
+activations activations_at(uint64_t from, uint64_t norm, int k, int n, bool even, inout float square_sum) {
     activations a;
-    [[unroll]] for (int i = 0; i < CHUNK / 4; i++) a.x[i] = four_at(from, norm, k + 4 * i, n, even, squares);
+    [[unroll]] for (int i = 0; i < CHUNK / 4; i++) a.x[i] = four_at(from, norm, k + 4 * i, n, even, square_sum);
     return a;
 }
 
@@ -106,11 +111,10 @@ float product(uvec4 codes, activations a) {
 /* ---- the stream ---- */
 
 /* Of threads `lane` of `lanes`: adds up its share of rows[i] of m times x[t] times `norm`, and of x[t]'s squares. */
-void add_even(matrix m, int rows[MOST_ROWS], uint64_t x[MOST_TOKENS], uint64_t norm, int lane, int lanes,
-              inout float sums[MOST_ROWS * MOST_TOKENS], inout float squares[MOST_TOKENS]) {
+void add_even(matrix m, uint64_t norm, int lane, int lanes) {
     for (int first = 0; first < m.cols; first += UNROLL * CHUNK * lanes) {
-        uvec4 codes[MOST_LOADS];
-        float scales[MOST_LOADS];
+        uvec4 codes[UNROLL * ROWS];
+        float scales[UNROLL * ROWS];
         [[unroll]] for (int u = 0; u < UNROLL; u++) {
             int k = first + CHUNK * (u * lanes + lane);
             [[unroll]] for (int i = 0; i < ROWS; i++) {
@@ -129,9 +133,8 @@ void add_even(matrix m, int rows[MOST_ROWS], uint64_t x[MOST_TOKENS], uint64_t n
     }
 }
 
-void add_uneven(matrix m, int rows[MOST_ROWS], uint64_t x[MOST_TOKENS], uint64_t norm, int lane, int lanes,
-                inout float sums[MOST_ROWS * MOST_TOKENS], inout float squares[MOST_TOKENS]) {
-    for (int k = CHUNK * lane; k < m.cols; k += CHUNK * lanes) {
+void add_uneven(matrix m, uint64_t norm, int lane, int lanes) {
+    [[dont_unroll]] for (int k = CHUNK * lane; k < m.cols; k += CHUNK * lanes) {
         [[unroll]] for (int t = 0; t < TOKENS; t++) {
             activations a = activations_at(x[t], norm, k, m.cols, false, squares[t]);
             [[unroll]] for (int i = 0; i < ROWS; i++)
@@ -140,14 +143,13 @@ void add_uneven(matrix m, int rows[MOST_ROWS], uint64_t x[MOST_TOKENS], uint64_t
     }
 }
 
-void add_products(matrix m, int rows[MOST_ROWS], uint64_t x[MOST_TOKENS], uint64_t norm, int lane, int lanes,
-                  out float sums[MOST_ROWS * MOST_TOKENS], out float squares[MOST_TOKENS]) {
+void add_products(matrix m, uint64_t norm, int lane, int lanes) {
     [[unroll]] for (int i = 0; i < ROWS * TOKENS; i++) sums[i] = 0;
     [[unroll]] for (int t = 0; t < TOKENS; t++) squares[t] = 0;
-    if (is_even(m, x))
-        add_even(m, rows, x, norm, lane, lanes, sums, squares);
+    if (is_even(m))
+        add_even(m, norm, lane, lanes);
     else
-        add_uneven(m, rows, x, norm, lane, lanes, sums, squares);
+        add_uneven(m, norm, lane, lanes);
     [[unroll]] for (int i = 0; i < ROWS * TOKENS; i++) sums[i] = subgroupAdd(sums[i]);
     if (norm != 0ul)
         [[unroll]] for (int t = 0; t < TOKENS; t++) squares[t] = subgroupAdd(squares[t]);
@@ -155,11 +157,9 @@ void add_products(matrix m, int rows[MOST_ROWS], uint64_t x[MOST_TOKENS], uint64
         [[unroll]] for (int t = 0; t < TOKENS; t++) sums[i * TOKENS + t] *= row_scale(m, rows[i]);
 }
 
-/* sums[i * TOKENS + t] = rows[i] of m times the float32 row at x[t] times `norm` [cols] (0: none); squares[t] = the sum
- * of x[t]'s squares. Every thread of the subgroup gets all of them. */
-void stream(matrix m, int rows[MOST_ROWS], uint64_t x[MOST_TOKENS], uint64_t norm,
-            out float sums[MOST_ROWS * MOST_TOKENS], out float squares[MOST_TOKENS]) {
-    add_products(m, rows, x, norm, int(gl_SubgroupInvocationID), int(gl_SubgroupSize), sums, squares);
+/* The products of rows[] of m with x[] times `norm` [cols] (0: none). Every thread of the subgroup gets all of them. */
+void stream(matrix m, uint64_t norm) {
+    add_products(m, norm, int(gl_SubgroupInvocationID), int(gl_SubgroupSize));
 }
 
 /* ---- which rows ---- a workgroup has GROUP_ROWS rows of w, and its subgroups take ROWS at a time */

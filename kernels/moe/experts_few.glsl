@@ -13,7 +13,7 @@ layout(push_constant, scalar) uniform push {
 
 #include "kernels/moe/choices.glsl"
 
-shared float partials[GROUP / 4 * MOST_ROWS]; /* EXPERTS_DOWN: [subgroups][MOST_ROWS] */
+shared float partials[GROUP / 4 * ROWS]; /* EXPERTS_DOWN: [subgroups][ROWS] */
 
 matrix matrix_of(int c) {
     return matrix_at(a.w + uint64_t(choices[c]) * a.matrix_bytes, a.n_out, a.cols);
@@ -21,13 +21,11 @@ matrix matrix_of(int c) {
 
 /* The subgroup's products of choice c with the rows of its expert's matrix from `first` on. */
 void multiply(int c, int first, int n_pairs) {
-    int rows[MOST_ROWS], n_rows = OP == PIO_EXPERTS_OP_SWIGLU ? ROWS / 2 : ROWS, lanes = int(gl_SubgroupSize);
-    uint64_t x[MOST_TOKENS];
-    float sums[MOST_ROWS * MOST_TOKENS], squares[MOST_TOKENS];
+    int n_rows = OP == PIO_EXPERTS_OP_SWIGLU ? ROWS / 2 : ROWS, lanes = int(gl_SubgroupSize);
     [[unroll]] for (int i = 0; i < ROWS; i++)
         rows[i] = OP == PIO_EXPERTS_OP_SWIGLU ? swiglu_row(first, i, a.n_out) : plain_row(first, i, a.n_out);
     x[0] = row_at(a.x, c / a.n_chosen, a.x_stride);
-    stream(matrix_of(c), rows, x, a.norm, sums, squares);
+    stream(matrix_of(c), a.norm);
     float scale = a.norm == 0ul ? 1 : inversesqrt(squares[0] / a.cols + a.norm_eps);
     F32 y = F32(row_at(a.y, place_of(c, n_pairs), a.y_stride));
     [[unroll]] for (int i = 0; i < n_rows; i++) {
@@ -41,9 +39,8 @@ void multiply(int c, int first, int n_pairs) {
 
 /* A token's results from row `first` on: each subgroup takes some of its choices, then all are added up. */
 void down(int t, int first, int n_pairs) {
-    int rows[MOST_ROWS], lane = int(gl_LocalInvocationID.x);
-    uint64_t x[MOST_TOKENS];
-    float sums[MOST_ROWS * MOST_TOKENS], squares[MOST_TOKENS], all[MOST_ROWS];
+    int lane = int(gl_LocalInvocationID.x);
+    float all[ROWS];
     F32 weights = F32(row_at(a.weights, t, a.experts_stride));
     [[unroll]] for (int i = 0; i < ROWS; i++) {
         rows[i] = plain_row(first, i, a.n_out);
@@ -52,15 +49,15 @@ void down(int t, int first, int n_pairs) {
     for (int j = int(gl_SubgroupID); j < a.n_chosen; j += int(gl_NumSubgroups)) {
         int c = t * a.n_chosen + j;
         x[0] = row_at(a.x, place_of(c, n_pairs), a.x_stride);
-        stream(matrix_of(c), rows, x, 0ul, sums, squares);
+        stream(matrix_of(c), 0ul);
         [[unroll]] for (int i = 0; i < ROWS; i++) all[i] += weights.v[j] * sums[i];
     }
     if (subgroupElect())
-        [[unroll]] for (int i = 0; i < ROWS; i++) partials[gl_SubgroupID * MOST_ROWS + i] = all[i];
+        [[unroll]] for (int i = 0; i < ROWS; i++) partials[gl_SubgroupID * ROWS + i] = all[i];
     barrier();
     if (lane >= ROWS || first + lane >= a.n_out) return;
     float sum = F32(row_at(a.residual, t, a.residual_stride)).v[first + lane];
-    for (int s = 0; s < int(gl_NumSubgroups); s++) sum += partials[s * MOST_ROWS + lane];
+    for (int s = 0; s < int(gl_NumSubgroups); s++) sum += partials[s * ROWS + lane];
     F32(row_at(a.y, t, a.y_stride)).v[first + lane] = sum;
 }
 
