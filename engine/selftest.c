@@ -24,21 +24,31 @@ void pio_self_test_add(pio_self_test *test, const pio_plan *plan) {
     }
 }
 
-/* What cannot be recorded or compiled says so when its row is tried. */
-static void compile(const pio_self_test *test) {
+/* Whether it is no fault of the kernels that are compiled, which say so when their row is tried. */
+static bool is_grave(pio_status status) {
+    return status == PIO_OUT_OF_MEMORY || status == PIO_DEVICE_LOST;
+}
+
+static pio_status compile(const pio_self_test *test, pio_error *error) {
     pio_list *list = NULL;
-    if (pio_list_create(test->device->device, false, &list, NULL)) return;
-    for (int i = test->n_tested; i < test->n_rows; i++) {
+    pio_status status = pio_list_create(test->device->device, false, &list, error);
+    if (status) return status;
+    for (int i = test->n_tested; i < test->n_rows && !is_grave(status); i++) {
         bool served = false;
-        for (int index = 0; !served; index++)
-            if (pio_case_record(test->rows[i], test->device, index, SEED, WORKERS, list, &served, NULL)) break;
+        status = PIO_OK;
+        for (int index = 0; !status && !served; index++)
+            status = pio_case_record(test->rows[i], test->device, index, SEED, WORKERS, list, &served, error);
     }
-    (void)pio_list_end(list, NULL);
+    if (!is_grave(status)) status = pio_list_end(list, error);
     pio_list_destroy(list);
+    return is_grave(status) ? status : PIO_OK;
 }
 
 pio_status pio_self_test_run(pio_self_test *test, pio_error *error) {
-    if (test->device && test->n_tested < test->n_rows) compile(test);
+    if (test->device && test->n_tested < test->n_rows) {
+        pio_status status = compile(test, error);
+        if (status) return status;
+    }
     for (; test->n_tested < test->n_rows; test->n_tested++) {
         const pio_row *row = test->rows[test->n_tested];
         pio_case_result result;

@@ -430,7 +430,8 @@ static pio_status make_case(pio_case_builder *b, const pio_row *row, const pio_c
                             uint64_t seed, int n_workers, pio_encoding written, bool *served, pio_error *error) {
     pio_status status = takes_rows(row, index, b, served, error);
     case_builder_init(b, row, seed, false);
-    if (status || !*served) return status;
+    *served &= !status;
+    if (!*served) return status;
     b->device = device;
     status = case_describe(b, pio_op_get(row->op)->make_case, index, error);
     if (!status) status = make_sides(b, written, error);
