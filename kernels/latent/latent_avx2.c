@@ -1,3 +1,4 @@
+#define LATENT_PRODUCTS "kernels/latent/latent_products_avx2.h"
 #include "kernels/latent/latent_rows.h"
 
 void pio_latent_append_avx2(const void *args, pio_worker *worker) {

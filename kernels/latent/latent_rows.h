@@ -14,19 +14,6 @@
 
 enum { LATENT_HEADS = 5, LATENT_KEYS = 64, LATENT_COLS = 64 };
 
-/* 16 numbers of a cache row. */
-static PIO_ALWAYS_INLINE void latent_load(const void *row, int32_t at, const bool bf16, pio_lanes *x) {
-    if (bf16) {
-        uint16_t half[PIO_LANES];
-        uint32_t bits[PIO_LANES];
-        memcpy(half, (const uint16_t *)row + at, sizeof half);
-        for (int i = 0; i < PIO_LANES; i++) bits[i] = (uint32_t)half[i] << 16;
-        memcpy(x, bits, sizeof *x);
-    } else {
-        memcpy(x, (const float *)row + at, sizeof *x);
-    }
-}
-
 static PIO_ALWAYS_INLINE float latent_number(const void *row, int32_t at, const bool bf16) {
     return bf16 ? pio_bits_to_float((uint32_t)((const uint16_t *)row)[at] << 16) : ((const float *)row)[at];
 }
@@ -78,6 +65,22 @@ static PIO_ALWAYS_INLINE const char *latent_keys(const latent_item *item, int32_
            ((size_t)page * (size_t)a->page_tokens + (size_t)(c % a->page_tokens)) * row_bytes;
 }
 
+#ifdef LATENT_PRODUCTS
+#include LATENT_PRODUCTS /* a set's own */
+#else
+/* 16 numbers of a cache row. */
+static PIO_ALWAYS_INLINE void latent_load(const void *row, int32_t at, const bool bf16, pio_lanes *x) {
+    if (bf16) {
+        uint16_t half[PIO_LANES];
+        uint32_t bits[PIO_LANES];
+        memcpy(half, (const uint16_t *)row + at, sizeof half);
+        for (int i = 0; i < PIO_LANES; i++) bits[i] = (uint32_t)half[i] << 16;
+        memcpy(x, bits, sizeof *x);
+    } else {
+        memcpy(x, (const float *)row + at, sizeof *x);
+    }
+}
+
 /* scores[h][key] for H heads and one key. */
 static PIO_ALWAYS_INLINE void latent_score(const latent_item *item, const void *key, int32_t index, const int H,
                                            const bool bf16, latent_work *work) {
@@ -111,17 +114,6 @@ static PIO_ALWAYS_INLINE void latent_score(const latent_item *item, const void *
     for (int h = 0; h < H; h++) work->scores[h][index] = (pio_lanes_sum(&sums[h]) + rest[h]) * item->a->scale;
 }
 
-/* Scores become weights; the sums so far are brought to the new largest score. */
-static PIO_ALWAYS_INLINE void latent_weigh(const latent_item *item, int h, int32_t n_keys, latent_work *work) {
-    float *scores = work->scores[h], largest = work->largest[h];
-    for (int32_t c = 0; c < n_keys; c++) largest = scores[c] > largest ? scores[c] : largest;
-    const float keep = work->total[h] > 0 ? pio_exp(work->largest[h] - largest) : 0;
-    for (int32_t c = 0; c < n_keys; c++) scores[c] = pio_exp(scores[c] - largest);
-    work->total[h] = work->total[h] * keep + pio_sum(scores, n_keys);
-    work->largest[h] = largest;
-    for (int32_t i = 0; i < item->a->head_dim && keep != 1; i++) work->sums[h][i] *= keep;
-}
-
 /* sums[h][] += weights times latents, for H heads and n_keys keys. */
 static PIO_ALWAYS_INLINE void latent_add(const latent_item *item, const char *keys, size_t row_bytes, int32_t n_keys,
                                          const int H, const bool bf16, latent_work *work) {
@@ -142,6 +134,18 @@ static PIO_ALWAYS_INLINE void latent_add(const latent_item *item, const char *ke
         for (int32_t c = 0; c < n_keys; c++)
             for (int h = 0; h < H; h++)
                 work->sums[h][at] += latent_number(keys + (size_t)c * row_bytes, at, bf16) * work->scores[h][c];
+}
+#endif
+
+/* Scores become weights; the sums so far are brought to the new largest score. */
+static PIO_ALWAYS_INLINE void latent_weigh(const latent_item *item, int h, int32_t n_keys, latent_work *work) {
+    float *scores = work->scores[h], largest = work->largest[h];
+    for (int32_t c = 0; c < n_keys; c++) largest = scores[c] > largest ? scores[c] : largest;
+    const float keep = work->total[h] > 0 ? pio_exp(work->largest[h] - largest) : 0;
+    for (int32_t c = 0; c < n_keys; c++) scores[c] = pio_exp(scores[c] - largest);
+    work->total[h] = work->total[h] * keep + pio_sum(scores, n_keys);
+    work->largest[h] = largest;
+    for (int32_t i = 0; i < item->a->head_dim && keep != 1; i++) work->sums[h][i] *= keep;
 }
 
 static PIO_ALWAYS_INLINE void latent_attend(const latent_item *item, const int H, const bool bf16, latent_work *work) {
