@@ -166,7 +166,8 @@ static void exact_distribution(trial *t) {
 }
 
 /* How many standard deviations chi-square lies above what its degrees of freedom lead one to expect (Wilson and
- * Hilferty 1931: its cube root is nearly normal). Cells that expect fewer than 8 are put together. */
+ * Hilferty 1931: its cube root is nearly normal). Cells that expect fewer than 8 are put
+ * together, and left out where that expects no more: few counts are far from normal. */
 static double chi_square(const int32_t *counts, const double *p, int32_t n_cells, int32_t n) {
     double sum = 0, rest_p = 0, rest = 0;
     int free_cells = -1;
@@ -180,7 +181,7 @@ static double chi_square(const int32_t *counts, const double *p, int32_t n_cells
         sum += (counts[i] - p[i] * n) * (counts[i] - p[i] * n) / (p[i] * n);
         free_cells++;
     }
-    if (rest_p * n >= 1) {
+    if (rest_p * n >= 8) {
         sum += (rest - rest_p * n) * (rest - rest_p * n) / (rest_p * n);
         free_cells++;
     }
