@@ -166,8 +166,8 @@ static void exact_distribution(trial *t) {
 }
 
 /* How many standard deviations chi-square lies above what its degrees of freedom lead one to expect (Wilson and
- * Hilferty 1931: its cube root is nearly normal). Cells that expect fewer than 8 are put
- * together, and left out where that expects no more: few counts are far from normal. */
+ * Hilferty 1931: its cube root is nearly normal). Cells that expect fewer than 8 are put together, and left out where
+ * that expects no more: few counts are far from normal. */
 static double chi_square(const int32_t *counts, const double *p, int32_t n_cells, int32_t n) {
     double sum = 0, rest_p = 0, rest = 0;
     int free_cells = -1;
