@@ -34,6 +34,11 @@ enum {
 /* Before any key has been seen: below every score, but no infinity, so that differences are numbers. */
 #define ATT_LOWEST (-3e38f)
 
+/* Virtual rows that a partial result of a step of so many rows has at most. */
+static inline int32_t att_part_rows(int32_t rows, int32_t group) {
+    return (int32_t)PIO_MIN((int64_t)ATT_TILE_ROWS, (int64_t)rows * group);
+}
+
 /* {sums [rows, head_dim], largest [rows], total [rows]}, float32. */
 static inline size_t att_part_bytes(int32_t rows, int32_t head_dim) {
     return PIO_ROUND_UP((size_t)rows * ((size_t)head_dim + 2) * sizeof(float), 64);
@@ -118,8 +123,7 @@ static inline bool att_walk_next(att_walk *walk) {
  * the dispatch is kept even by many small parts; a step of many rows has items enough, and its partial results are
  * larger. */
 static inline int32_t att_parts_of_worker(int32_t rows, int32_t group) {
-    int32_t parts = 256 / (int32_t)PIO_MIN(ATT_TILE_ROWS, (int64_t)rows * group);
-    return PIO_MIN(PIO_MAX(parts, 4), 8);
+    return PIO_MIN(PIO_MAX(256 / att_part_rows(rows, group), 4), 8);
 }
 
 /* How many keys go by until n items of n_keys are done by workers that take parts of part_keys in turn. */
@@ -182,8 +186,7 @@ static inline float *att_y_row(const pio_attention_args *a, const att_item *item
 
 /* Where partial result `part` lies. Its stride is that of the largest. */
 static inline float *att_part(const pio_attention_args *a, int32_t group, int32_t part) {
-    int32_t rows = (int32_t)PIO_MIN((int64_t)ATT_TILE_ROWS, (int64_t)a->rows * group);
-    return PIO_AT(float, a->scratch + (uint64_t)part * att_part_bytes(rows, a->head_dim));
+    return PIO_AT(float, a->scratch + (uint64_t)part * att_part_bytes(att_part_rows(a->rows, group), a->head_dim));
 }
 
 /* 1 / the sum of weights; 0 where every score was minus infinity, so that no NaN spreads from it. */

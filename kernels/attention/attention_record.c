@@ -1,17 +1,13 @@
 #include "kernels/attention/attention_flow.h"
 #include "kernels/families.h"
 
-/* Rows that a partial result can have. */
-static int32_t part_rows(int32_t rows, int32_t group) {
-    return (int32_t)PIO_MIN((int64_t)ATT_TILE_ROWS, (int64_t)rows * group);
-}
-
 int32_t pio_attention_parts(int32_t rows, int32_t group, int n_workers) {
     return n_workers <= 1 ? 1 : n_workers * att_parts_of_worker(rows, group);
 }
 
 size_t pio_attention_parts_bytes(int32_t rows, int32_t group, int32_t head_dim, int n_workers) {
-    return att_part_bytes(part_rows(rows, group), head_dim) * 2 * (size_t)pio_attention_parts(rows, group, n_workers);
+    return att_part_bytes(att_part_rows(rows, group), head_dim) * 2 *
+           (size_t)pio_attention_parts(rows, group, n_workers);
 }
 
 static int32_t group_of(const pio_call *call) {
