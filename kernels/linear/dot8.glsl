@@ -10,6 +10,7 @@
 #include "kernels/dialect/dot8.glsl"
 #include "kernels/dtype/weights.glsl"
 #include "kernels/linear/linear.h"
+#include "kernels/linear/swiglu.glsl"
 
 layout(constant_id = 1) const int TOKENS = 1;
 layout(constant_id = 2) const int ROWS = 1;
@@ -211,6 +212,16 @@ float piece_product(piece p, uint first, int t) {
 }
 
 /* ---- the stream ---- a unit's sums are over the rows of n_terms matrices: of a term, all of a row's pieces */
+
+/* The units of w [n_out, cols]: its rows in order, or with SwiGLU a gate and its up. */
+int n_units_of(bool swiglu, int n_out) {
+    return swiglu ? n_out / 2 : (n_out + ROWS - 1) / ROWS;
+}
+
+/* The lane's row of a unit. */
+int row_of_unit(bool swiglu, int unit, int n_out) {
+    return swiglu ? gate_row(unit) + row_of_lane() * PIO_SWIGLU_BLOCK : min(unit * ROWS + row_of_lane(), n_out - 1);
+}
 
 /* What a kernel says: the lane's row of a unit, a term's matrix, what is asked for before a unit's sums, what a piece
  * adds to them, and where they go. */

@@ -4,7 +4,6 @@
 #include "kernels/dialect/shader.glsl"
 #include "kernels/elementwise/elementwise.h"
 #include "kernels/linear/dot8.glsl"
-#include "kernels/linear/swiglu.glsl"
 
 layout(constant_id = 4) const int SWIGLU = 0;
 
@@ -25,9 +24,8 @@ matrix matrix_of(int term) {
     return matrix_at(a.w, a.n_out, a.cols);
 }
 
-/* Rows stand in order, or are a gate and its up. */
 int row_of(int unit) {
-    return SWIGLU != 0 ? gate_row(unit) + row_of_lane() * PIO_SWIGLU_BLOCK : min(unit * ROWS + row_of_lane(), a.n_out - 1);
+    return row_of_unit(SWIGLU != 0, unit, a.n_out);
 }
 
 void add(piece p, uint first, int term, inout float sums[MOST_TOKENS]) {
@@ -68,7 +66,7 @@ void finish(int unit, float sums[MOST_TOKENS]) {
 }
 
 void main() {
-    int n_units = SWIGLU != 0 ? a.n_out / 2 : (a.n_out + ROWS - 1) / ROWS;
+    int n_units = n_units_of(SWIGLU != 0, a.n_out);
     uint64_t x[MOST_TOKENS];
     piece p = load_piece(matrix_of(0), row_of(min(first_unit(), n_units - 1)), 0u);
     n_tokens = live_rows(a.live, a.rows) - first_token();

@@ -5,7 +5,6 @@
 #include "kernels/dialect/shader.glsl"
 #include "kernels/elementwise/elementwise.h"
 #include "kernels/linear/dot8.glsl"
-#include "kernels/linear/swiglu.glsl"
 #include "kernels/moe/moe.h"
 
 layout(constant_id = 4) const int OP = PIO_EXPERTS_OP_LINEAR;
@@ -34,7 +33,7 @@ matrix matrix_of(int term) {
 }
 
 int row_of(int unit) {
-    return SWIGLU ? gate_row(unit) + row_of_lane() * PIO_SWIGLU_BLOCK : min(unit * ROWS + row_of_lane(), a.n_out - 1);
+    return row_of_unit(SWIGLU, unit, a.n_out);
 }
 
 void add(piece p, uint first, int term, inout float sums[MOST_TOKENS]) {
@@ -73,7 +72,7 @@ void round_rows(int n_pairs) {
 }
 
 void main() {
-    int n_units = SWIGLU ? a.n_out / 2 : (a.n_out + ROWS - 1) / ROWS, lane = int(gl_LocalInvocationID.x),
+    int n_units = n_units_of(SWIGLU, a.n_out), lane = int(gl_LocalInvocationID.x),
         c = first_choice();
     piece p = load_piece(matrix_of(0), row_of(min(first_unit(), n_units - 1)), 0u);
     int n_pairs = live_rows(a.live, a.tokens) * a.n_chosen;
