@@ -77,6 +77,12 @@ PIO_ARGS(pio_latent_queries_args) {
 };
 #define PIO_LATENT_QUERIES_LAYOUT 8
 
+/* What the argument structs of appends share, but flags: an initialiser of one from another. */
+#define PIO_LATENT_APPEND_FROM(a)                                                                                      \
+    .kv = (a)->kv, .norm = (a)->norm, .cache = (a)->cache, .table = (a)->table, .cache_rows = (a)->cache_rows,         \
+    .live = (a)->live, .eps = (a)->eps, .rows = (a)->rows, .kv_stride = (a)->kv_stride,                                \
+    .table_stride = (a)->table_stride, .head_dim = (a)->head_dim, .rope_dim = (a)->rope_dim
+
 /* LATENT_ATTENTION: causal, as ATTENTION; q_latent and y float32 [T, heads x head_dim]; q float32 [T, heads x
  * head_cols], whose first rope_dim columns of a head are the rotated ones. */
 PIO_ARGS(pio_latent_attention_args) {

@@ -17,20 +17,9 @@ void pio_rope_latent_append_launch(const pio_call *call, pio_launch *launch) {
 void pio_rope_latent_append_bind(const pio_call *call, void *args) {
     pio_latent_append_args append;
     pio_latent_append_bind(call, &append);
-    *(pio_rope_latent_append_args *)args = (pio_rope_latent_append_args){.kv = append.kv,
-                                                                         .norm = append.norm,
-                                                                         .cache = append.cache,
-                                                                         .table = append.table,
-                                                                         .cache_rows = append.cache_rows,
-                                                                         .live = append.live,
+    *(pio_rope_latent_append_args *)args = (pio_rope_latent_append_args){PIO_LATENT_APPEND_FROM(&append),
                                                                          .q = call->in[4].address,
                                                                          .y = call->out[0].address,
-                                                                         .eps = append.eps,
-                                                                         .rows = append.rows,
-                                                                         .kv_stride = append.kv_stride,
-                                                                         .table_stride = append.table_stride,
-                                                                         .head_dim = append.head_dim,
-                                                                         .rope_dim = append.rope_dim,
                                                                          .flags = append.flags,
                                                                          .n_heads = call->attrs.n_heads,
                                                                          .head_cols = call->attrs.column,
@@ -40,19 +29,7 @@ void pio_rope_latent_append_bind(const pio_call *call, void *args) {
 
 void pio_rope_latent_append_ref(const void *args, pio_worker *worker) {
     const pio_rope_latent_append_args *a = args;
-    const pio_latent_append_args append = {.kv = a->kv,
-                                           .norm = a->norm,
-                                           .cache = a->cache,
-                                           .table = a->table,
-                                           .cache_rows = a->cache_rows,
-                                           .live = a->live,
-                                           .eps = a->eps,
-                                           .rows = a->rows,
-                                           .kv_stride = a->kv_stride,
-                                           .table_stride = a->table_stride,
-                                           .head_dim = a->head_dim,
-                                           .rope_dim = a->rope_dim,
-                                           .flags = a->flags};
+    const pio_latent_append_args append = {PIO_LATENT_APPEND_FROM(a), .flags = a->flags};
     const pio_rope_args rope = {.x = a->q,
                                 .table = a->table,
                                 .y = a->y,
