@@ -13,7 +13,9 @@ typedef struct pio_worker {
     atomic_int *next; /* the dispatch's counter of further tiles, 0 at its start, shared by the group */
     void *scratch;    /* this worker's own memory, 64-byte aligned, undefined contents; kept between dispatches */
     size_t scratch_bytes;
-    bool taken; /* it has taken its first tile of this dispatch */
+    bool taken;             /* it has taken its first tile of this dispatch */
+    bool reads_far;         /* what it streams from memory comes fastest if asked for kilobytes ahead */
+    const void *reads_next; /* of a kernel that another one calls: where that goes on reading; NULL: not known */
 } pio_worker;
 
 /* A CPU kernel. `args` is the op's argument struct. Every worker of the group calls it once a dispatch; they share the
@@ -30,5 +32,11 @@ static inline int pio_worker_take(pio_worker *worker) {
 }
 
 enum { PIO_WORKER_SCRATCH_BYTES = 1 << 20 };
+
+/* How many bytes ahead of what it reads a worker asks for. */
+static inline int pio_worker_ahead(bool reads_far) {
+    enum { NEAR = 128, FAR = 6144 };
+    return reads_far ? FAR : NEAR;
+}
 
 #endif

@@ -237,8 +237,12 @@ typedef struct dispatch {
 
 static void run_share(void *context, int index, int n_workers) {
     dispatch *d = context;
-    pio_worker worker = {index, n_workers, &d->next, d->scratch + (size_t)index * PIO_WORKER_SCRATCH_BYTES,
-                         PIO_WORKER_SCRATCH_BYTES};
+    pio_worker worker = {.index = index,
+                         .n_workers = n_workers,
+                         .next = &d->next,
+                         .scratch = d->scratch + (size_t)index * PIO_WORKER_SCRATCH_BYTES,
+                         .scratch_bytes = PIO_WORKER_SCRATCH_BYTES,
+                         .reads_far = true};
     d->function(d->args, &worker);
 }
 
@@ -249,7 +253,12 @@ static void run_function(pio_cpu_function function, const void *args, const case
         return;
     }
     for (int i = workers->n - 1; i >= 0; i--) {
-        pio_worker worker = {i, workers->n, &d.next, workers->scratch, PIO_WORKER_SCRATCH_BYTES};
+        pio_worker worker = {.index = i,
+                             .n_workers = workers->n,
+                             .next = &d.next,
+                             .scratch = workers->scratch,
+                             .scratch_bytes = PIO_WORKER_SCRATCH_BYTES,
+                             .reads_far = i % 2}; /* either way is tried */
         function(args, &worker);
     }
 }

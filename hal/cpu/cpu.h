@@ -11,6 +11,7 @@ typedef struct cpu_device {
     pio_pool *pool;
     pio_barrier barrier; /* where the workers of a replay meet */
     uint32_t features;
+    bool reads_far; /* of pio_worker */
     char *scratch; /* PIO_WORKER_SCRATCH_BYTES a worker */
 } cpu_device;
 

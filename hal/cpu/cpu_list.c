@@ -88,7 +88,8 @@ static void replay(void *context, int index, int n_workers) {
     pio_worker worker = {.index = index,
                          .n_workers = n_workers,
                          .scratch = device->scratch + (size_t)index * PIO_WORKER_SCRATCH_BYTES,
-                         .scratch_bytes = PIO_WORKER_SCRATCH_BYTES};
+                         .scratch_bytes = PIO_WORKER_SCRATCH_BYTES,
+                         .reads_far = device->reads_far};
     for (int32_t i = 0; i < list->n_commands; i++) {
         worker.next = &list->counters[i].next;
         worker.taken = false;

@@ -34,7 +34,12 @@ static inline void pio_linear_cut(pio_linear_args *args, pio_u64 unit_bytes, pio
 static inline void pio_linear_alone(pio_cpu_function kernel, pio_linear_args *args, const pio_worker *worker,
                                     pio_i32 phase) {
     atomic_int next = 0;
-    pio_worker alone = {0, 1, &next, worker->scratch, worker->scratch_bytes};
+    pio_worker alone = {.n_workers = 1,
+                        .next = &next,
+                        .scratch = worker->scratch,
+                        .scratch_bytes = worker->scratch_bytes,
+                        .reads_far = worker->reads_far,
+                        .reads_next = worker->reads_next};
     args->phase = phase;
     kernel(args, &alone);
 }

@@ -18,19 +18,25 @@ static PIO_ALWAYS_INLINE __m512 pio_bf16_odd(__m512i pairs) {
     return _mm512_castsi512_ps(_mm512_and_si512(pairs, _mm512_set1_epi32((int)0xffff0000u)));
 }
 
-enum { PIO_BF16_GEMV_TOKENS = 8, PIO_BF16_AHEAD_BYTES = 128 };
+enum { PIO_BF16_GEMV_TOKENS = 8 };
 
-static PIO_ALWAYS_INLINE void pio_bf16_prefetch_ahead(const uint8_t *panel, const uint64_t panel_bytes, const int P) {
+/* 1 or 2 panels, the second `bytes` after the first. */
+typedef struct pio_bf16_panels {
+    const uint8_t *at;
+    uint64_t bytes;
+    int64_t ahead; /* pio_worker_ahead */
+} pio_bf16_panels;
+
+static PIO_ALWAYS_INLINE void pio_bf16_prefetch_ahead(const pio_bf16_panels *panels, const int P) {
     PIO_UNROLL(2)
     for (int i = 0; i < P; i++)
-        _mm_prefetch((const char *)panel + (uint64_t)i * panel_bytes + PIO_BF16_AHEAD_BYTES, _MM_HINT_T0);
+        _mm_prefetch((const char *)panels->at + (uint64_t)i * panels->bytes + panels->ahead, _MM_HINT_T0);
 }
 
-/* sums[i][t] = the products of panel i with T tokens, for P = 1 or 2 panels, the second `panel_bytes` after the first.
- */
+/* sums[i][t] = the products of panel i with T tokens. */
 typedef __m512 pio_bf16_sums[2][PIO_BF16_GEMV_TOKENS];
-typedef void (*pio_bf16_multiply_panels)(const pio_linear_args *a, const uint8_t *panel, const uint64_t panel_bytes,
-                                         const int P, const int T, pio_bf16_sums sums);
+typedef void (*pio_bf16_multiply_panels)(const pio_linear_args *a, pio_bf16_panels panels, const int P, const int T,
+                                         pio_bf16_sums sums);
 
 /* y of the panels 2 i and 2 i + 1 (a gate and an up panel) from their sums. */
 static PIO_ALWAYS_INLINE void pio_bf16_gemv_store(const pio_linear_args *a, int32_t i, bool pair, const int T,
@@ -56,15 +62,13 @@ static PIO_ALWAYS_INLINE void pio_bf16_gemv_tokens(const pio_linear_args *a, pio
     while (pio_linear_take_run(worker, PIO_CEIL_DIV(n_panels, 2), 1, &first, &end)) {
         for (int32_t i = first; i < end; i++) {
             const bool pair = 2 * i + 1 < n_panels;
-            const uint8_t *panel = PIO_AT(const uint8_t, a->w) + (uint64_t)(2 * i) * panel_bytes;
-            const uint64_t second = pair ? panel_bytes : 0; /* a lone last panel is multiplied twice, stored once */
+            pio_bf16_panels panels = {PIO_AT(const uint8_t, a->w) + (uint64_t)(2 * i) * panel_bytes,
+                                      pair ? panel_bytes : 0, /* a lone last panel is multiplied twice, stored once */
+                                      pio_worker_ahead(worker->reads_far)};
             pio_bf16_sums sums;
-            if (T > 1) {
-                multiply(a, panel, second, 2, T, sums);
-            } else {
-                multiply(a, panel, 0, 1, T, sums);
-                multiply(a, panel + second, 0, 1, T, sums + 1);
-            }
+            multiply(a, panels, T > 1 ? 2 : 1, T, sums);
+            panels.at += panels.bytes;
+            if (T == 1) multiply(a, panels, 1, T, sums + 1);
             pio_bf16_gemv_store(a, i, pair, T, swiglu, sums);
         }
     }

@@ -9,13 +9,13 @@ static PIO_ALWAYS_INLINE const float *token(const pio_linear_args *a, int t) {
 
 /* Columns k and k + 1 of P panels, or the last column alone. Few tokens have two chains of sums, since the multipliers
  * would wait for one. */
-static PIO_ALWAYS_INLINE void multiply_pair(const pio_linear_args *a, const uint8_t *w, const uint64_t panel_bytes,
-                                            const int32_t k, const int P, const int T, const bool both,
-                                            pio_bf16_sums even, pio_bf16_sums odd) {
+static PIO_ALWAYS_INLINE void multiply_pair(const pio_linear_args *a, const pio_bf16_panels *w, const int32_t k,
+                                            const int P, const int T, const bool both, pio_bf16_sums even,
+                                            pio_bf16_sums odd) {
     const bool chained = P * T > 4;
     __m512i pairs[2];
     PIO_UNROLL(2)
-    for (int i = 0; i < P; i++) pairs[i] = _mm512_load_si512(w + (uint64_t)i * panel_bytes);
+    for (int i = 0; i < P; i++) pairs[i] = _mm512_load_si512(w->at + (uint64_t)i * w->bytes);
     PIO_UNROLL(8)
     for (int t = 0; t < T; t++) {
         __m512 x = _mm512_set1_ps(token(a, t)[k]);
@@ -36,17 +36,17 @@ static PIO_ALWAYS_INLINE void multiply_pair(const pio_linear_args *a, const uint
     }
 }
 
-static PIO_ALWAYS_INLINE void multiply(const pio_linear_args *a, const uint8_t *panel, const uint64_t panel_bytes,
-                                       const int P, const int T, pio_bf16_sums sums) {
+static PIO_ALWAYS_INLINE void multiply(const pio_linear_args *a, pio_bf16_panels panels, const int P, const int T,
+                                       pio_bf16_sums sums) {
     pio_bf16_sums even, odd;
     PIO_UNROLL(8)
     for (int t = 0; t < T; t++) even[0][t] = even[1][t] = odd[0][t] = odd[1][t] = _mm512_setzero_ps();
     int32_t k = 0;
-    for (; k + 1 < a->cols; k += 2, panel += 64) {
-        pio_bf16_prefetch_ahead(panel, panel_bytes, P);
-        multiply_pair(a, panel, panel_bytes, k, P, T, true, even, odd);
+    for (; k + 1 < a->cols; k += 2, panels.at += 64) {
+        pio_bf16_prefetch_ahead(&panels, P);
+        multiply_pair(a, &panels, k, P, T, true, even, odd);
     }
-    if (k < a->cols) multiply_pair(a, panel, panel_bytes, k, P, T, false, even, odd);
+    if (k < a->cols) multiply_pair(a, &panels, k, P, T, false, even, odd);
     PIO_UNROLL(8)
     for (int t = 0; t < T; t++)
         for (int i = 0; i < P; i++) sums[i][t] = _mm512_add_ps(even[i][t], odd[i][t]);

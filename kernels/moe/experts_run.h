@@ -89,19 +89,38 @@ static void pio_experts_pack(pio_experts_part *p) {
     }
 }
 
-/* A row of y for each pair. */
+/* Where the weights of a unit of all pieces begin. */
+static const void *pio_experts_weights(const pio_experts_part *p, pio_i32 unit) {
+    const pio_experts_piece *piece = &p->order.pieces[unit / p->n_units];
+    return PIO_AT(const void,
+                  p->a->w + (pio_u64)piece->expert * p->a->matrix_bytes + (pio_u64)(unit % p->n_units) * p->unit_bytes);
+}
+
+/* Units [first, first + n) of one piece. */
+static void pio_experts_multiply(pio_experts_part *p, pio_u64 y, pio_i32 y_stride, pio_i32 first, pio_i32 n) {
+    const pio_i32 index = first / p->n_units, unit = first % p->n_units;
+    pio_linear_args linear = pio_experts_linear(p, index);
+    linear.y = y + (pio_u64)p->order.pieces[index].first * (pio_u64)y_stride;
+    linear.y_stride = y_stride;
+    pio_linear_cut(&linear, p->unit_bytes, unit, unit + n, p->kernel->halves);
+    pio_linear_alone(p->kernel->multiply, &linear, p->worker, PIO_LINEAR_MULTIPLY);
+}
+
+/* A row of y for each pair. The next run is taken before the last units of one, so that the kernel can ask for its
+ * first lines. */
 static void pio_experts_rows(pio_experts_part *p, pio_u64 y, pio_i32 y_stride) {
-    pio_i32 first, end;
-    while (pio_linear_take_run(p->worker, p->order.n_pieces * p->n_units, 2, &first, &end))
+    const pio_i32 total = p->order.n_pieces * p->n_units;
+    pio_i32 first, end, next = 0, next_end = 0;
+    bool more = pio_linear_take_run(p->worker, total, 2, &first, &end);
+    for (; more; first = next, end = next_end)
         for (pio_i32 n; first < end; first += n) {
-            const pio_i32 index = first / p->n_units, unit = first % p->n_units;
-            pio_linear_args linear = pio_experts_linear(p, index);
-            n = PIO_MIN(end - first, p->n_units - unit);
-            linear.y = y + (pio_u64)p->order.pieces[index].first * (pio_u64)y_stride;
-            linear.y_stride = y_stride;
-            pio_linear_cut(&linear, p->unit_bytes, unit, unit + n, p->kernel->halves);
-            pio_linear_alone(p->kernel->multiply, &linear, p->worker, PIO_LINEAR_MULTIPLY);
+            n = PIO_MIN(end - first, p->n_units - first % p->n_units);
+            const bool last = first + n == end;
+            if (last) more = pio_linear_take_run(p->worker, total, 2, &next, &next_end);
+            p->worker->reads_next = last && !more ? NULL : pio_experts_weights(p, last ? next : first + n);
+            pio_experts_multiply(p, y, y_stride, first, n);
         }
+    p->worker->reads_next = NULL;
 }
 
 /* y = residual in columns [column, column + n) of the live tokens. */

@@ -16,27 +16,14 @@
 #define pio_experts_down_q8_gemm_amx     emulated_experts_down_q8
 #define pio_experts_down_q4_gemm_amx     emulated_experts_down_q4
 #define pio_experts_down_bf16_gemm_amx   emulated_experts_down_bf16
-#define pio_linear_q8_gemv_amx           emulated_linear_q8_gemv
-#define pio_linear_q4_gemv_amx           emulated_linear_q4_gemv
-#define pio_linear_swiglu_q8_gemv_amx    emulated_linear_swiglu_q8_gemv
-#define pio_linear_swiglu_q4_gemv_amx    emulated_linear_swiglu_q4_gemv
-#define pio_experts_linear_q8_gemv_amx   emulated_experts_linear_q8_gemv
-#define pio_experts_linear_q4_gemv_amx   emulated_experts_linear_q4_gemv
-#define pio_experts_swiglu_q8_gemv_amx   emulated_experts_swiglu_q8_gemv
-#define pio_experts_swiglu_q4_gemv_amx   emulated_experts_swiglu_q4_gemv
-#define pio_experts_down_q8_gemv_amx     emulated_experts_down_q8_gemv
-#define pio_experts_down_q4_gemv_amx     emulated_experts_down_q4_gemv
 #define pio_probe_s8_amx                 emulated_probe_s8
 #define pio_probe_bf16_amx               emulated_probe_bf16
 
 #include "kernels/linear/linear_bf16_gemm_amx.c"
 #include "kernels/linear/linear_q_gemm_amx.c"
-#include "kernels/linear/linear_q_gemv_amx.c"
 #include "kernels/moe/experts_run.h"
 #include "kernels/probe/probe_amx.c"
 
-PIO_EXPERTS_ROWS(q8_gemv_amx, false, PIO_ENC_S8)
-PIO_EXPERTS_ROWS(q4_gemv_amx, false, PIO_ENC_S8)
 PIO_EXPERTS_ROWS(q8_gemm_amx, true, PIO_ENC_S8)
 PIO_EXPERTS_ROWS(q4_gemm_amx, true, PIO_ENC_S8)
 PIO_EXPERTS_ROWS(bf16_gemm_amx, true, PIO_ENC_BF16)
