@@ -180,6 +180,48 @@ static void a_model_that_does_not_fit(void **state) {
     cli_free(&r);
 }
 
+static json_int_t bytes_of(const json_t *object, const char *key) {
+    return json_integer_value(json_object_get(object, key));
+}
+
+/* The plan on a device whose heaps have so many bytes. They hold what is planned, all of it, and it fits exactly if it
+ * does so in each of them. */
+static json_t *plan_in(json_int_t heap) {
+    char orders[64];
+    snprintf(orders, sizeof orders, "devices=discrete heap=%lld", heap);
+    cli_result r = RUN(orders, "vulkan", "plan", CLI_TINY, "--context", "1024", "--json");
+    CLI_EXPECT(&r, CLI_DONE, NULL);
+    json_t *plan = json_loadb(r.out, r.n_out, 0, NULL), *heaps = json_object_get(plan, "heaps"), *h;
+    json_int_t sum = 0;
+    bool fits = true;
+    size_t i;
+    json_array_foreach(heaps, i, h) {
+        sum += bytes_of(h, "planned_bytes");
+        fits &= bytes_of(h, "planned_bytes") <= bytes_of(h, "free_bytes");
+    }
+    assert_int_equal(sum, bytes_of(json_object_get(plan, "memory_bytes"), "total") + bytes_of(plan, "staging_bytes"));
+    if (json_is_true(json_object_get(plan, "fits")) != fits) fail_msg("%s", r.out);
+    cli_free(&r);
+    return plan;
+}
+
+/* llvmpipe has one heap: what loading takes of the host's memory lies there too, and must fit beside the rest. */
+static void heaps_hold_what_is_planned(void **state) {
+    (void)state;
+    json_t *plan = plan_in(20000000);
+    const json_t *heap = json_array_get(json_object_get(plan, "heaps"), 0);
+    const json_int_t used = bytes_of(heap, "bytes") - bytes_of(heap, "free_bytes"), /* by the device's queue */
+        total = bytes_of(json_object_get(plan, "memory_bytes"), "total"), staging = bytes_of(plan, "staging_bytes");
+    json_decref(plan);
+    assert_true(total > 0 && staging > 0);
+    const json_int_t rooms[] = {total - 1, total + staging / 2, total + staging};
+    for (size_t i = 0; i < sizeof rooms / sizeof *rooms; i++) {
+        plan = plan_in(used + rooms[i]);
+        assert_int_equal(json_is_true(json_object_get(plan, "fits")), rooms[i] >= total + staging);
+        json_decref(plan);
+    }
+}
+
 /* ---- the cache of compiled kernels ---- */
 
 static char *kept_file(void) {
@@ -262,6 +304,7 @@ int main(void) {
         cmocka_unit_test(a_failing_device_is_passed_over),
         cmocka_unit_test(a_late_loss_ends_the_command),
         cmocka_unit_test(a_model_that_does_not_fit),
+        cmocka_unit_test(heaps_hold_what_is_planned),
         cmocka_unit_test(compiled_kernels_are_kept),
         cmocka_unit_test(a_place_that_cannot_be_written_does_no_harm),
     };
