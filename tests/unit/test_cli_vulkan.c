@@ -127,6 +127,31 @@ static void devices_are_listed_with_reasons(void **state) {
     cli_free(&r);
 }
 
+static int count(const char *text, const char *part) {
+    int n = 0;
+    for (; (text = strstr(text, part)); text++) n++;
+    return n;
+}
+
+/* That there is nothing to ask for is no news to a run: `devices` says it. */
+static void a_machine_without_cards_is_a_short_line(void **state) {
+    (void)state;
+    static const char why[] = "not vulkan: the system shows no graphics device";
+    cli_result r = RUN("no_nodes", "auto", "run", CLI_TINY, "hi", "--max-tokens=1");
+    CLI_EXPECT(&r, CLI_DONE, NULL);
+    const char *end = strstr(r.err, "), the best that can be used\n");
+    if (strncmp(r.err, "device: cpu:0 ", 14) || !end || strchr(r.err, '\n') < end) fail_msg("%s", r.err);
+    cli_free(&r);
+    r = RUN("no_nodes", "auto", "devices");
+    CLI_EXPECT(&r, CLI_DONE, NULL);
+    if (!strstr(r.out, why)) fail_msg("%s", r.out);
+    cli_free(&r);
+    r = RUN("devices=discrete no_compute", "auto", "run", CLI_TINY, "hi", "--max-tokens=1"); /* there, and of no use */
+    CLI_EXPECT(&r, CLI_DONE, NULL);
+    if (!strstr(r.err, "; not vulkan:0 llvmpipe") || !strstr(r.err, "no queue that computes")) fail_msg("%s", r.err);
+    cli_free(&r);
+}
+
 /* A device that fails before the first token is passed over, and the device line says so; afterwards it is the end. */
 static void a_failing_device_is_passed_over(void **state) {
     (void)state;
@@ -140,6 +165,7 @@ static void a_failing_device_is_passed_over(void **state) {
         assert_string_equal(r.out, answer);
         const char *line = strstr(r.err, "device: cpu:0 ");
         if (!line || !strstr(line, "; not vulkan:0 llvmpipe")) fail_msg("%s: %s", orders, r.err);
+        if (count(r.err, "device: ") != 1) fail_msg("%s: %s", orders, r.err);
         cli_free(&r);
         r = RUN(orders, "vulkan", "run", CLI_TINY, "What is 47 + 38?");
         CLI_EXPECT(&r, CLI_REFUSED, "llvmpipe");
@@ -301,6 +327,7 @@ int main(void) {
         cmocka_unit_test(devices_say_what_is_missing),
         cmocka_unit_test(no_loader),
         cmocka_unit_test(devices_are_listed_with_reasons),
+        cmocka_unit_test(a_machine_without_cards_is_a_short_line),
         cmocka_unit_test(a_failing_device_is_passed_over),
         cmocka_unit_test(a_late_loss_ends_the_command),
         cmocka_unit_test(a_model_that_does_not_fit),
