@@ -179,6 +179,8 @@ static void a_late_loss_ends_the_command(void **state) {
     cli_result r = RUN("devices=discrete step=4", "auto", "run", CLI_TINY, "hi");
     CLI_EXPECT(&r, CLI_REFUSED, "device lost");
     if (r.n_out < 2 || strncmp(r.out, "Hello", r.n_out < 5 ? r.n_out : 5)) fail_msg("%s", r.out); /* said before */
+    assert_int_equal(r.out[r.n_out - 1], '\n'); /* the sentence begins a line on a terminal too */
+    assert_int_equal(count(r.out, "\n"), 1);
     assert_null(strstr(r.err, "device: cpu"));
     cli_free(&r);
     r = RUN("devices=discrete step=1", "auto", "run", CLI_TINY, "hi"); /* under way while the first token is drawn */
