@@ -12,6 +12,7 @@
 #include "engine/source.h"
 #include "engine/step.h"
 #include "engine/vision.h"
+#include "graph/passes.h"
 #include "kernels/kv_cache/kv_cache.h"
 
 enum { CONFIG_LIMIT_BYTES = 16 << 20, DEFAULT_CHUNK = 512, GPU_CHUNK = 2048 };
@@ -61,7 +62,7 @@ static pio_status choose_kernels(pio_model *model, int n_disabled, pio_error *er
                                      .n_disabled = n_disabled};
     /* A driver that does not compute runs the graphs of the CPU's kernels. */
     if (!model->chosen.caps.computes) model->selector.backend = PIO_BACKEND_CPU;
-    return pio_selector_force(&model->selector, model->options.kernels, error);
+    return pio_force_rows(&model->selector, model->options.kernels, error);
 }
 
 /* Tables keep 8 bits where matrices have 4: an embedding's error reaches every layer, and its bytes are few. */

@@ -189,6 +189,34 @@ static void a_late_loss_ends_the_command(void **state) {
     cli_free(&r);
 }
 
+/* A name that is unknown gets those of the op that this device has, all of them; a row that serves many tokens alone is
+ * told so, though the weight is another op's too. */
+static void kernels_that_cannot_be_forced(void **state) {
+    (void)state;
+    static const struct {
+        const char *kernel, *said[3], *unsaid;
+    } cases[] = {
+        {"linear=linear.vulkan.fastest",
+         {"linear.vulkan.f32_rows.stream", "linear.vulkan.q4_rows.tiles", "linear.vulkan.f16s_rows.tiles"},
+         ".avx"},
+        {"linear=linear.base.bf16_rows.portable",
+         {"it is the cpu backend's", "linear.vulkan.bf16_rows.tiles", NULL},
+         "linear.base.q8"},
+        {"linear=linear.vulkan.bf16_rows.tiles",
+         {"linear.vulkan.bf16_rows.tiles", "serves linear alone, with 9 rows or more", "steps of 1 too"},
+         "embed with"},
+        {"linear=linear.vulkan.q4_rows.stream",
+         {"serves linear alone", "stored as q4_rows", "that is bf16_rows"},
+         "embed with"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        cli_result r = RUN("devices=discrete", "vulkan", "plan", CLI_TINY, "--kernel", cases[i].kernel);
+        CLI_EXPECT(&r, CLI_REFUSED, cases[i].said[0], cases[i].said[1], cases[i].said[2]);
+        if (strstr(r.err, cases[i].unsaid)) fail_msg("%s: %s", cases[i].kernel, r.err);
+        cli_free(&r);
+    }
+}
+
 /* A model that is too large for the device, under its own limit and under what is free there. */
 static void a_model_that_does_not_fit(void **state) {
     (void)state;
@@ -332,6 +360,7 @@ int main(void) {
         cmocka_unit_test(a_machine_without_cards_is_a_short_line),
         cmocka_unit_test(a_failing_device_is_passed_over),
         cmocka_unit_test(a_late_loss_ends_the_command),
+        cmocka_unit_test(kernels_that_cannot_be_forced),
         cmocka_unit_test(a_model_that_does_not_fit),
         cmocka_unit_test(heaps_hold_what_is_planned),
         cmocka_unit_test(compiled_kernels_are_kept),
