@@ -79,7 +79,8 @@ typedef struct pio_model {
 
 /* Reads the configuration, chooses the device and its kernels, tries each of them once (a kernel that answers wrongly
  * is noted as a warning and the next one chosen), and plans the memory. No weights are read or allocated, so that
- * `plan` answers at once. `directory` may hold a config.json alone. */
+ * `plan` answers at once; opened for that alone (config_only), no kernel is compiled either, and none tried that would
+ * have to be. `directory` may hold a config.json alone. */
 pio_status pio_model_open(const char *directory, const pio_engine_options *options, pio_model **out, pio_error *error);
 
 /* Allocates everything, fills the weights (from the checkpoint, the cache, or random numbers) and records the lists. */
