@@ -52,6 +52,7 @@ static void add_driver(const pio_driver *driver, bool hardware_only, pio_candida
     const bool ask =
         !hardware_only || !driver->expects_hardware || driver->expects_hardware(none.why_not, sizeof none.why_not);
     const int count = ask ? driver->count(none.why_not, sizeof none.why_not) : 0;
+    none.unasked = !ask;
     if (count == 0 && list->n < PIO_MAX_CANDIDATES) list->items[list->n++] = none;
     for (int i = 0; i < count && list->n < PIO_MAX_CANDIDATES; i++) {
         pio_error error = {0};
@@ -216,16 +217,19 @@ static bool is_missed(const pio_candidate *c, const pio_candidate *taken) {
     return false;
 }
 
-/* Those that failed, and those better ones that cannot be used. */
+/* Those that failed, and those better ones that cannot be used; apart from them, those that nobody would miss. */
 static void say_reason(const pio_candidates *list, const pio_passed *passed, const pio_candidate *taken, bool named,
                        pio_chosen_device *chosen) {
     char *line = chosen->reason;
+    chosen->unasked[0] = 0;
     snprintf(line, sizeof chosen->reason, named ? "as asked for" : "the best that can be used");
     for (int i = 0; i < list->n; i++) {
         const pio_candidate *c = &list->items[i];
         const int at = find_passed(passed, c);
         if (at >= 0)
             note_passed(line, sizeof chosen->reason, c, passed->items[at].why);
+        else if (c->unasked)
+            note_passed(chosen->unasked, sizeof chosen->unasked, c, c->why_not);
         else if (c->why_not[0] && is_missed(c, taken))
             note_passed(line, sizeof chosen->reason, c, c->why_not);
     }

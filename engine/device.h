@@ -11,6 +11,7 @@ typedef struct pio_candidate {
     int index; /* within its backend; -1: the backend has no device */
     pio_device_caps caps;
     char why_not[256]; /* why it cannot be used; "": it can */
+    bool unasked;      /* the driver was not asked, as the machine shows no hardware for it */
     bool is_known;     /* it sits on the same card as an earlier driver's device: */
     pio_backend twin;
     int twin_index;
@@ -44,6 +45,7 @@ typedef struct pio_chosen_device {
     uint32_t cpu_features; /* pio_feature bits of the CPU backend, for work on the host */
     int index;             /* within its backend */
     char reason[1024];     /* why it, and why each better one was passed over: one line */
+    char unasked[400];     /* goes on with the drivers that were not asked, which is no news to a run */
 } pio_chosen_device;
 
 /* Creates the device that the options name, or the best one. Real devices come before the processor; a software device

@@ -5,7 +5,7 @@
 #include "base/bytes.h"
 #include "engine/model.h"
 
-enum { LEAST_CONTEXT = 256 };
+enum { LEAST_CONTEXT = 256, LEAST_CHUNK = 16, MOST_CURES = 4 };
 
 /* Bytes of the weights if matrices were stored as `matrices`; of those that are not so now, unpacked. */
 static uint64_t weights_as(const pio_model *model, pio_dtype matrices) {
@@ -22,49 +22,167 @@ static uint64_t weights_as(const pio_model *model, pio_dtype matrices) {
     return bytes;
 }
 
-/* The largest context, in whole pages, whose caches have at most so many bytes; 0: not even a short one. */
-static int32_t context_within(const pio_model *model, uint64_t bytes) {
+/* ---- what would fit ---- */
+
+/* The settings that can make a model smaller. */
+enum { WEIGHTS = 1, CHUNK = 2, CONTEXT = 4 };
+
+/* Other settings, and the plan under them. */
+typedef struct cure {
+    pio_dtype weights;
+    int32_t context, chunk;
+    pio_memory_plan plan;
+} cure;
+
+static void plan_cure(const pio_model *model, cure *c) {
+    c->plan = pio_model_memory_with(model, c->context, c->chunk);
+    if (c->weights == model->options.weights) return;
+    c->plan.total -= c->plan.weights;
+    c->plan.weights = weights_as(model, c->weights);
+    c->plan.total += c->plan.weights;
+}
+
+/* The largest context, in whole pages, with which it fits; false: not even a short one does. */
+static bool shorten(const pio_model *model, uint64_t limit, cure *c) {
     const int32_t page = model->spec.page_tokens;
-    int32_t least = 0, most = model->options.context / page;
+    int32_t least = 0, most = (model->options.context - 1) / page;
     while (least < most) {
         const int32_t middle = least + (most - least + 1) / 2;
-        if (pio_model_context_bytes(model, middle * page) <= bytes)
+        c->context = middle * page;
+        plan_cure(model, c);
+        if (pio_memory_fits(&c->plan, limit))
             least = middle;
         else
             most = middle - 1;
     }
-    return least * page < PIO_MIN(LEAST_CONTEXT, model->options.context) ? 0 : least * page;
+    c->context = least * page;
+    plan_cure(model, c);
+    return c->context >= LEAST_CONTEXT;
 }
 
-/* The first of these that fits: other weights, a smaller context, both. */
-static void say_cure(const pio_model *model, uint64_t room, char *text, size_t bytes) {
+/* With these weights: the largest chunk that fits, of those that are left to `kinds`. */
+static bool fit_chunk(const pio_model *model, int kinds, uint64_t limit, cure *c) {
+    const pio_buckets *steps = &model->body;
+    for (int i = steps->n - 1; i >= 0; i--) {
+        c->chunk = steps->items[i].bound;
+        c->context = model->options.context;
+        if ((kinds & CHUNK) && i == steps->n - 1) continue;
+        if (c->chunk < PIO_MIN(LEAST_CHUNK, model->options.chunk)) return false;
+        plan_cure(model, c);
+        if (kinds & CONTEXT ? shorten(model, limit, c) : pio_memory_fits(&c->plan, limit)) return true;
+        if (!(kinds & CHUNK)) return false;
+    }
+    return false;
+}
+
+/* Whether it fits when the settings of `kinds`, all of them, are made smaller; how, goes to *out. */
+static bool find(const pio_model *model, int kinds, uint64_t limit, cure *out) {
     static const pio_dtype dtypes[] = {PIO_DTYPE_Q8, PIO_DTYPE_Q4};
-    const pio_memory_plan *plan = &model->memory_plan;
-    const uint64_t others = plan->total - plan->weights - plan->cache, now = plan->weights;
-    int32_t context = others + now < room ? context_within(model, room - others - now) : 0;
+    const uint64_t now = model->memory_plan.weights;
+    out->weights = model->options.weights;
+    if (!(kinds & WEIGHTS)) return fit_chunk(model, kinds, limit, out);
+    for (size_t i = 0; i < PIO_COUNT(dtypes); i++) {
+        out->weights = dtypes[i];
+        if (weights_as(model, dtypes[i]) < now && fit_chunk(model, kinds, limit, out)) return true;
+    }
+    return false;
+}
+
+/* The settings that a user may make smaller. */
+static int open_kinds(const pio_model *model) {
+    const pio_engine_options *o = &model->options;
+    return (weights_as(model, PIO_DTYPE_Q4) < model->memory_plan.weights ? WEIGHTS : 0) |
+           (o->chunk > LEAST_CHUNK ? CHUNK : 0) | (o->context > LEAST_CONTEXT && !o->context_of ? CONTEXT : 0);
+}
+
+/* A limit in the unit of --memory-limit that leaves room for so much. */
+static unsigned long long limit_for(uint64_t bytes) {
+    return (unsigned long long)PIO_CEIL_DIV(bytes, UINT64_C(1) << 20);
+}
+
+/* "--weights q4 with --context 512 (3.2 GB)"; with a larger limit, where it is found beyond the present one. */
+static void show(const pio_model *model, int kinds, const cure *c, char *text, size_t bytes) {
+    const uint64_t limit = model->options.memory_limit_bytes;
     char size[PIO_BYTES_TEXT];
     size_t used = 0;
     text[0] = 0;
-    for (size_t i = 0; i < PIO_COUNT(dtypes) && !used; i++) {
-        const uint64_t weights = weights_as(model, dtypes[i]), needs = others + weights + plan->cache;
-        if (weights < now && needs <= room)
-            used = (size_t)snprintf(text, bytes, "--weights %s (%s)", pio_dtype_name(dtypes[i]),
-                                    pio_bytes_text(needs, size));
-    }
-    if (context) used += (size_t)snprintf(text + used, bytes - used, "%s--context %d", used ? " or " : "", context);
-    if (used) {
-        snprintf(text + used, bytes - used, " would fit");
+    if (kinds & WEIGHTS) used += (size_t)snprintf(text, bytes, "--weights %s", pio_dtype_name(c->weights));
+    if (kinds & CHUNK)
+        used += (size_t)snprintf(text + used, bytes - used, "%s--prefill-chunk %d", used ? " with " : "", c->chunk);
+    if (kinds & CONTEXT)
+        used += (size_t)snprintf(text + used, bytes - used, "%s--context %d", used ? " with " : "", c->context);
+    if (limit && c->plan.total > limit)
+        used += (size_t)snprintf(text + used, bytes - used, " with --memory-limit %lluM", limit_for(c->plan.total));
+    const bool full = pio_memory_full_heap(&model->memory_plan) >= 0;
+    const uint64_t needs =
+        full ? pio_memory_in_heap(&c->plan, c->plan.budget.heap_of[PIO_BUFFER_DEVICE]) : c->plan.total;
+    snprintf(text + used, bytes - used, " (%s)", pio_bytes_text(needs, size));
+}
+
+typedef struct cures {
+    char texts[MOST_CURES][112];
+    int n;
+} cures;
+
+/* Each setting that is enough by itself; else the first two, or three, that are enough together. */
+static void find_cures(const pio_model *model, uint64_t limit, cures *out) {
+    static const int single[] = {WEIGHTS, CHUNK, CONTEXT},
+                     several[] = {CHUNK | CONTEXT, WEIGHTS | CHUNK, WEIGHTS | CONTEXT, WEIGHTS | CHUNK | CONTEXT};
+    const int open = open_kinds(model);
+    cure c;
+    for (size_t i = 0; i < PIO_COUNT(single); i++)
+        if ((open & single[i]) && find(model, single[i], limit, &c))
+            show(model, single[i], &c, out->texts[out->n++], sizeof *out->texts);
+    for (size_t i = 0; i < PIO_COUNT(several) && !out->n; i++)
+        if ((open & several[i]) == several[i] && find(model, several[i], limit, &c))
+            show(model, several[i], &c, out->texts[out->n++], sizeof *out->texts);
+}
+
+/* The limit that would let the model in as it is, where there is one and memory enough. */
+static void raise_limit(const pio_model *model, cures *out) {
+    const pio_memory_plan *plan = &model->memory_plan;
+    const uint64_t limit = model->options.memory_limit_bytes;
+    if (!limit || plan->total <= limit || !pio_memory_fits(plan, 0)) return;
+    snprintf(out->texts[out->n++], sizeof *out->texts, "--memory-limit %lluM", limit_for(plan->total));
+}
+
+/* Nothing that was tried is enough. */
+static void say_no_cure(const pio_model *model, char *text, size_t bytes) {
+    static const struct {
+        int kind;
+        const char *name;
+    } kinds[] = {{WEIGHTS, "--weights q4"}, {CONTEXT, "a smaller --context"}, {CHUNK, "a smaller --prefill-chunk"}};
+    const int open = open_kinds(model), n = __builtin_popcount((unsigned)open);
+    size_t used = (size_t)snprintf(text, bytes, n > 1 ? "neither" : n ? "not even" : "no setting");
+    int said = 0;
+    for (size_t i = 0; i < PIO_COUNT(kinds); i++)
+        if (open & kinds[i].kind)
+            used += (size_t)snprintf(text + used, bytes - used, "%s %s", said++ ? " nor" : "", kinds[i].name);
+    snprintf(text + used, bytes - used, " would do: use a smaller model or a device with more memory");
+}
+
+/* "A, B or C would fit" */
+static void say_cure(const pio_model *model, char *text, size_t bytes) {
+    const uint64_t limit = model->options.memory_limit_bytes;
+    cures found = {.n = 0};
+    size_t used = 0;
+    find_cures(model, limit, &found);
+    raise_limit(model, &found);
+    if (!found.n && limit) find_cures(model, 0, &found);
+    if (!found.n) {
+        say_no_cure(model, text, bytes);
         return;
     }
-    const uint64_t least = weights_as(model, PIO_DTYPE_Q4);
-    context = least < now && others + least < room ? context_within(model, room - others - least) : 0;
-    if (context)
-        snprintf(text, bytes, "--weights q4 with --context %d would fit", context);
-    else
-        snprintf(text, bytes,
-                 "neither --weights q4 nor a smaller --context would do: use a smaller model or a device "
-                 "with more memory");
+    for (int i = 0; i < found.n; i++)
+        used += (size_t)snprintf(text + used, bytes - used, "%s%s",
+                                 !i                ? ""
+                                 : i + 1 < found.n ? ", "
+                                                   : " or ",
+                                 found.texts[i]);
+    snprintf(text + used, bytes - used, " would fit");
 }
+
+/* ---- what takes the room ---- */
 
 typedef struct part {
     const char *name;
@@ -72,12 +190,9 @@ typedef struct part {
 } part;
 
 /* "weights 8.05 GB, KV cache 4.83 GB, workspace 120 MB": the largest three. */
-static void say_parts(const pio_memory_plan *plan, char *text, size_t bytes) {
-    part parts[] = {{"weights", plan->weights},
-                    {"KV cache", plan->cache},
-                    {"workspace", plan->workspace},
-                    {"states", plan->states},
-                    {"a picture", plan->vision}};
+static void say_parts(const pio_memory_plan *plan, uint64_t staging, char *text, size_t bytes) {
+    part parts[] = {{"weights", plan->weights}, {"KV cache", plan->cache},   {"workspace", plan->workspace},
+                    {"states", plan->states},   {"a picture", plan->vision}, {"staging while loading", staging}};
     char size[PIO_BYTES_TEXT];
     size_t used = 0;
     for (size_t n = 0; n < 3; n++) {
@@ -91,6 +206,31 @@ static void say_parts(const pio_memory_plan *plan, char *text, size_t bytes) {
             used += (size_t)snprintf(text + used, bytes - used, "%s%s %s", n ? ", " : "", parts[n].name,
                                      pio_bytes_text(parts[n].bytes, size));
     }
+}
+
+/* Memory of the host's, on a device with its own: what loading takes of it grows with the threads. */
+static pio_status fail_host(const pio_model *model, int heap, pio_error *error) {
+    const pio_memory_plan *plan = &model->memory_plan;
+    char needs[PIO_BYTES_TEXT], room[PIO_BYTES_TEXT];
+    return pio_fail(error, PIO_OUT_OF_MEMORY,
+                    "'%s' needs %s of the host's memory while it is loaded and %s are free to %s: use fewer --threads",
+                    model->directory, pio_bytes_text(pio_memory_in_heap(plan, heap), needs),
+                    pio_bytes_text(plan->budget.heaps[heap].bytes, room), model->chosen.caps.name);
+}
+
+static pio_status fail_device(const pio_model *model, int heap, pio_error *error) {
+    const pio_memory_plan *plan = &model->memory_plan;
+    const pio_device_caps *caps = &model->chosen.caps;
+    const bool allowed = heap < 0, own = caps->backend == PIO_BACKEND_CPU,
+               staged = !allowed && heap == plan->budget.heap_of[PIO_BUFFER_UPLOAD | PIO_BUFFER_READBACK];
+    char needs[PIO_BYTES_TEXT], room[PIO_BYTES_TEXT], parts[160], cure_text[400];
+    say_parts(plan, staged ? plan->staging : 0, parts, sizeof parts);
+    say_cure(model, cure_text, sizeof cure_text);
+    return pio_fail(error, PIO_OUT_OF_MEMORY, "'%s' needs %s (%s) and %s are %s%s%s: %s", model->directory,
+                    pio_bytes_text(allowed ? plan->total : pio_memory_in_heap(plan, heap), needs), parts,
+                    pio_bytes_text(allowed ? model->options.memory_limit_bytes : plan->budget.heaps[heap].bytes, room),
+                    allowed ? "allowed (memory_limit)" : "free", allowed || own ? "" : " on ",
+                    allowed || own ? "" : caps->name, cure_text);
 }
 
 /* A cache layer lies in one buffer. */
@@ -108,19 +248,14 @@ static pio_status check_buffers(const pio_model *model, pio_error *error) {
     return PIO_OK;
 }
 
-pio_status pio_model_check_memory(const pio_model *model, pio_error *error) {
+pio_status pio_model_check_memory(pio_model *model, pio_error *error) {
     const pio_memory_plan *plan = &model->memory_plan;
-    char total[PIO_BYTES_TEXT], room[PIO_BYTES_TEXT], parts[160], cure[192];
-    uint64_t free_bytes;
-    pio_status status = pio_model_available(model, &free_bytes, error);
-    if (!status && plan->total <= free_bytes) return check_buffers(model, error);
+    const uint64_t limit = model->options.memory_limit_bytes;
+    pio_status status = pio_model_look_at_memory(model, error);
     if (status) return status;
-    say_parts(plan, parts, sizeof parts);
-    say_cure(model, free_bytes, cure, sizeof cure);
-    const bool allowed = free_bytes == model->options.memory_limit_bytes,
-               own = model->chosen.caps.backend == PIO_BACKEND_CPU;
-    return pio_fail(error, PIO_OUT_OF_MEMORY, "'%s' needs %s (%s) and %s are %s%s%s: %s", model->directory,
-                    pio_bytes_text(plan->total, total), parts, pio_bytes_text(free_bytes, room),
-                    allowed ? "allowed (memory_limit)" : "free", allowed || own ? "" : " on ",
-                    allowed || own ? "" : model->chosen.caps.name, cure);
+    const int heap = pio_memory_full_heap(plan);
+    if (heap >= 0 && heap != plan->budget.heap_of[PIO_BUFFER_DEVICE]) return fail_host(model, heap, error);
+    if (heap >= 0 && (!limit || limit > plan->budget.free_bytes)) return fail_device(model, heap, error);
+    if (limit && plan->total > limit) return fail_device(model, -1, error);
+    return heap < 0 ? check_buffers(model, error) : fail_device(model, heap, error);
 }

@@ -31,15 +31,17 @@ static uint64_t all_cache_bytes(const pio_model *model, int32_t n_pages) {
     return sum;
 }
 
-static uint64_t state_bytes(const pio_model *model, int32_t index) {
-    const pio_bounds most = pio_step_bounds(&model->spec, model->options.chunk, PIO_HEAD_ROWS, 0);
+static uint64_t state_bytes(const pio_model *model, int32_t index, int32_t chunk) {
+    const pio_bounds most = pio_step_bounds(&model->spec, chunk, PIO_HEAD_ROWS, 0);
     const pio_state *state = &model->spec.states[index];
     return (uint64_t)pio_dim_bound(state->rows, &most) * (uint64_t)state->row_bytes;
 }
 
-static uint64_t arena_bytes(const pio_model *model) {
+/* Of the steps of up to `chunk` tokens. */
+static uint64_t arena_bytes(const pio_model *model, int32_t chunk) {
     uint64_t most = 1;
-    for (int i = 0; i < model->body.n; i++) most = PIO_MAX(most, model->body.items[i].plan.arena_bytes);
+    for (int i = 0; i < model->body.n; i++)
+        if (model->body.items[i].bound <= chunk) most = PIO_MAX(most, model->body.items[i].plan.arena_bytes);
     for (int i = 0; i < model->head.n; i++) most = PIO_MAX(most, model->head.items[i].plan.arena_bytes);
     return most;
 }
@@ -49,21 +51,51 @@ static int32_t pages_for(const pio_model *model, int32_t context) {
     return 1 + model->options.max_sequences * PIO_CEIL_DIV(context, model->spec.page_tokens);
 }
 
-uint64_t pio_model_context_bytes(const pio_model *model, int32_t context) {
-    return all_cache_bytes(model, pages_for(model, context));
+pio_memory_plan pio_model_memory_with(const pio_model *model, int32_t context, int32_t chunk) {
+    pio_memory_plan plan = model->memory_plan;
+    pio_step_limits limits = pio_model_step_limits(model, context, chunk);
+    plan.cache = all_cache_bytes(model, pages_for(model, context));
+    plan.workspace = arena_bytes(model, chunk);
+    plan.states = pio_step_bytes(&limits);
+    for (int32_t i = 0; i < model->spec.n_states; i++) plan.states += state_bytes(model, i, chunk);
+    plan.ring = state_bytes(model, model->states.ring, chunk);
+    plan.total = plan.weights + plan.cache + plan.workspace + plan.states + plan.vision;
+    return plan;
 }
 
-/* The largest context, halving from `wanted`, whose cache fits beside `fixed` bytes. */
-static int32_t fitting_context(const pio_model *model, int32_t wanted, uint64_t fixed, uint64_t free_bytes) {
-    while (wanted > MIN_CONTEXT && fixed + pio_model_context_bytes(model, wanted) > free_bytes) wanted /= 2;
+uint64_t pio_memory_in_heap(const pio_memory_plan *plan, int heap) {
+    const uint8_t *heap_of = plan->budget.heap_of;
+    return (heap == heap_of[PIO_BUFFER_DEVICE] ? plan->total - plan->ring : 0) +
+           (heap == heap_of[PIO_BUFFER_READBACK] ? plan->ring : 0) +
+           (heap == heap_of[PIO_BUFFER_UPLOAD | PIO_BUFFER_READBACK] ? plan->staging : 0);
+}
+
+int pio_memory_full_heap(const pio_memory_plan *plan) {
+    const int first = plan->budget.heap_of[PIO_BUFFER_DEVICE];
+    if (pio_memory_in_heap(plan, first) > plan->budget.heaps[first].bytes) return first;
+    for (int i = 0; i < plan->budget.n_heaps; i++)
+        if (pio_memory_in_heap(plan, i) > plan->budget.heaps[i].bytes) return i;
+    return -1;
+}
+
+bool pio_memory_fits(const pio_memory_plan *plan, uint64_t limit_bytes) {
+    return (!limit_bytes || plan->total <= limit_bytes) && pio_memory_full_heap(plan) < 0;
+}
+
+/* The largest context, halving from `wanted`, that fits. */
+static int32_t fitting_context(const pio_model *model, int32_t wanted) {
+    for (; wanted > MIN_CONTEXT; wanted /= 2) {
+        const pio_memory_plan plan = pio_model_memory_with(model, wanted, model->options.chunk);
+        if (pio_memory_fits(&plan, model->options.memory_limit_bytes)) break;
+    }
     return wanted;
 }
 
-pio_status pio_model_available(const pio_model *model, uint64_t *bytes, pio_error *error) {
+pio_status pio_model_look_at_memory(pio_model *model, pio_error *error) {
+    pio_memory_plan *plan = &model->memory_plan;
     const uint64_t limit = model->options.memory_limit_bytes;
-    pio_memory_budget budget;
-    pio_status status = pio_device_memory_budget(model->chosen.device, &budget, error);
-    *bytes = status ? 0 : limit ? PIO_MIN(limit, budget.free_bytes) : budget.free_bytes;
+    pio_status status = pio_device_memory_budget(model->chosen.device, &plan->budget, error);
+    plan->available = status ? 0 : limit ? PIO_MIN(limit, plan->budget.free_bytes) : plan->budget.free_bytes;
     return status;
 }
 
@@ -79,19 +111,17 @@ static pio_status fail_context(const pio_model *model, pio_error *error) {
 
 pio_status pio_model_plan_memory(pio_model *model, pio_error *error) {
     pio_memory_plan *plan = &model->memory_plan;
-    pio_status status = pio_model_available(model, &plan->available, error);
+    pio_status status = pio_model_look_at_memory(model, error);
     if (status) return status;
     for (int32_t i = 0; i < model->spec.n_weights; i++) plan->weights += pio_model_weight_bytes(model, i);
-    for (int32_t i = 0; i < model->spec.n_states; i++) plan->states += state_bytes(model, i);
-    plan->workspace = arena_bytes(model);
+    plan->staging = pio_fill_staging_bytes(model);
     if (model->vision.n)
         status = pio_vision_bytes(model, model->vision.items[model->vision.n - 1].bound, &plan->vision, error);
     if (status) return status;
-    uint64_t fixed = plan->weights + plan->states + plan->workspace + plan->vision;
     int32_t known = model->config.common.max_positions, *context = &model->options.context;
     if (*context > known) return fail_context(model, error);
     int32_t wanted = model->options.most_context ? model->options.most_context : DEFAULT_CONTEXT;
-    if (!*context) *context = fitting_context(model, PIO_MIN(known, wanted), fixed, plan->available);
+    if (!*context) *context = fitting_context(model, PIO_MIN(known, wanted));
     /* Cache rows and pages are numbered in 32 bits. */
     const int64_t page = model->spec.page_tokens;
     if ((*context + page) * model->options.max_sequences + page > INT32_MAX)
@@ -100,11 +130,7 @@ pio_status pio_model_plan_memory(pio_model *model, pio_error *error) {
                         "smaller --context",
                         *context, model->options.max_sequences);
     model->n_pages = pages_for(model, *context);
-    plan->cache = all_cache_bytes(model, model->n_pages);
-    pio_step_limits limits = pio_model_step_limits(model);
-    plan->states += pio_step_bytes(&limits);
-    plan->total = fixed + plan->cache + pio_step_bytes(&limits);
-    plan->staging = pio_fill_staging_bytes(model);
+    *plan = pio_model_memory_with(model, *context, model->options.chunk);
     return PIO_OK;
 }
 
@@ -144,13 +170,14 @@ pio_status pio_model_allocate(pio_model *model, pio_error *error) {
             create(model, model->cache_bytes[i], PIO_BUFFER_DEVICE, "KV cache", &model->caches[i], &caches[i], error);
     }
     for (int32_t i = 0; i < spec->n_states && !status; i++)
-        status = create(model, state_bytes(model, i), i == model->states.ring ? PIO_BUFFER_READBACK : PIO_BUFFER_DEVICE,
-                        spec->states[i].name, &model->state_buffers[i], &states[i], error);
+        status = create(model, state_bytes(model, i, model->options.chunk),
+                        i == model->states.ring ? PIO_BUFFER_READBACK : PIO_BUFFER_DEVICE, spec->states[i].name,
+                        &model->state_buffers[i], &states[i], error);
     model->memory =
         (pio_memory){.weights = weights, .caches = caches, .states = states, .cache_bytes = model->cache_bytes};
     if (!status)
-        status = create(model, arena_bytes(model), PIO_BUFFER_DEVICE, "workspace", &model->arena, &model->memory.arena,
-                        error);
+        status = create(model, model->memory_plan.workspace, PIO_BUFFER_DEVICE, "workspace", &model->arena,
+                        &model->memory.arena, error);
     return status ? status : pio_step_create(model, error);
 }
 

@@ -12,6 +12,7 @@
 #include "engine/source.h"
 #include "engine/step.h"
 #include "engine/vision.h"
+#include "graph/passes.h"
 #include "kernels/kv_cache/kv_cache.h"
 
 enum { CONFIG_LIMIT_BYTES = 16 << 20, DEFAULT_CHUNK = 512, GPU_CHUNK = 2048 };
@@ -61,7 +62,7 @@ static pio_status choose_kernels(pio_model *model, int n_disabled, pio_error *er
                                      .n_disabled = n_disabled};
     /* A driver that does not compute runs the graphs of the CPU's kernels. */
     if (!model->chosen.caps.computes) model->selector.backend = PIO_BACKEND_CPU;
-    return pio_selector_force(&model->selector, model->options.kernels, error);
+    return pio_force_rows(&model->selector, model->options.kernels, error);
 }
 
 /* Tables keep 8 bits where matrices have 4: an embedding's error reaches every layer, and its bytes are few. */
@@ -207,6 +208,12 @@ static pio_status prepare_device(pio_model *model, pio_error *error) {
 
 /* ---- opening and moving ---- */
 
+/* A plan runs nothing: it does not wait for a device to compile what it would try. */
+static bool is_worth_testing(const pio_model *model) {
+    const bool compiles = pio_device_extension(model->chosen.device, "compiled") != NULL;
+    return model->chosen.caps.computes && !(model->options.config_only && compiles);
+}
+
 /* Opens it as often as kernels turn out to answer wrongly. */
 static pio_status open_tested(opening *o, pio_model **out, pio_error *error) {
     pio_self_test *test = &o->test;
@@ -214,7 +221,7 @@ static pio_status open_tested(opening *o, pio_model **out, pio_error *error) {
         const int n_disabled = test->n_failed;
         pio_status status = open_planned(o, n_disabled, out, error);
         if (!status) status = prepare_device(*out, error);
-        if (!status && (*out)->chosen.caps.computes) status = test_kernels(*out, test, error);
+        if (!status && is_worth_testing(*out)) status = test_kernels(*out, test, error);
         if (!status && test->n_failed > PIO_MAX_DISABLED)
             status = pio_fail(error, PIO_UNSUPPORTED, "%d kernels fail their self-test: this machine computes wrongly",
                               test->n_failed);

@@ -16,9 +16,20 @@ typedef struct pio_memory_plan {
     uint64_t weights, cache, workspace, states;
     uint64_t vision; /* while a picture of PIO_VISION_PATCHES is seen: see vision.h */
     uint64_t total;
-    uint64_t staging;   /* of the host's memory, while weights are filled; not in the total */
-    uint64_t available; /* what is free, or the part of it that the model may take */
+    uint64_t ring;            /* the part of the states that the host reads */
+    uint64_t staging;         /* of the host's memory, while weights are filled; not in the total */
+    pio_memory_budget budget; /* what was free when it was last looked at */
+    uint64_t available;       /* where the device's buffers lie: all of it, or the part that the model may take */
 } pio_memory_plan;
+
+/* What of the plan lies in a heap of the budget: buffers lie where those of their usage do. */
+uint64_t pio_memory_in_heap(const pio_memory_plan *plan, int heap);
+
+/* A heap that is too small for what lies there, the one of the device's buffers first; -1: none. */
+int pio_memory_full_heap(const pio_memory_plan *plan);
+
+/* Whether no heap is too small, and no limit (0: none). */
+bool pio_memory_fits(const pio_memory_plan *plan, uint64_t limit_bytes);
 
 enum { PIO_MAX_BUCKETS = 24, PIO_HEAD_ROWS = 16, PIO_MAX_DISABLED = 64 };
 
@@ -68,7 +79,8 @@ typedef struct pio_model {
 
 /* Reads the configuration, chooses the device and its kernels, tries each of them once (a kernel that answers wrongly
  * is noted as a warning and the next one chosen), and plans the memory. No weights are read or allocated, so that
- * `plan` answers at once. `directory` may hold a config.json alone. */
+ * `plan` answers at once; opened for that alone (config_only), no kernel is compiled either, and none tried that would
+ * have to be. `directory` may hold a config.json alone. */
 pio_status pio_model_open(const char *directory, const pio_engine_options *options, pio_model **out, pio_error *error);
 
 /* Allocates everything, fills the weights (from the checkpoint, the cache, or random numbers) and records the lists. */
@@ -85,8 +97,9 @@ bool pio_model_move(pio_model **model, pio_error *error);
 /* Notes the device line. */
 void pio_model_note_device(const pio_model *model);
 
-/* Refuses a model that needs more memory than there is: with both numbers, its largest parts, and what would fit. */
-pio_status pio_model_check_memory(const pio_model *model, pio_error *error);
+/* Looks at what is free, and refuses a model that needs more: with both numbers, its largest parts, and what would
+ * fit. */
+pio_status pio_model_check_memory(pio_model *model, pio_error *error);
 
 /* Refuses a device that does not compute (null): its models have plans and lists, and no answers. */
 pio_status pio_model_check_computes(const pio_model *model, pio_error *error);
@@ -115,9 +128,11 @@ void pio_model_release(pio_model *model);                                /* buff
 uint64_t pio_model_weight_bytes(const pio_model *model, int32_t weight); /* packed (memory.c) */
 pio_dtype pio_model_table_dtype(pio_dtype matrices);                     /* of tables beside such matrices */
 
-/* What is free for the model's buffers, or the part of it that the model may take (memory.c). */
-pio_status pio_model_available(const pio_model *model, uint64_t *bytes, pio_error *error);
-uint64_t pio_model_context_bytes(const pio_model *model, int32_t context); /* of the caches (memory.c) */
+/* Puts into the plan what is free now (memory.c). */
+pio_status pio_model_look_at_memory(pio_model *model, pio_error *error);
+
+/* The plan of the same weights under another context, and a chunk that is a bucket's bound (memory.c). */
+pio_memory_plan pio_model_memory_with(const pio_model *model, int32_t context, int32_t chunk);
 pio_kv_geometry pio_model_cache_geometry(const pio_model *model, int32_t cache);
 uint64_t pio_model_cache_bytes(const pio_model *model, int32_t cache, int32_t n_pages);
 pio_status pio_model_fill_weights(pio_model *model, pio_error *error); /* loader.c */

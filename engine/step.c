@@ -31,13 +31,13 @@ struct pio_step_host {
     const int32_t *ring;      /* mapped */
 };
 
-pio_step_limits pio_model_step_limits(const pio_model *model) {
-    const pio_engine_options *o = &model->options;
-    return (pio_step_limits){.tokens = o->chunk,
-                             .sequences = o->max_sequences,
-                             .pages = o->max_sequences * PIO_CEIL_DIV(o->context, model->spec.page_tokens),
+pio_step_limits pio_model_step_limits(const pio_model *model, int32_t context, int32_t chunk) {
+    const int32_t n_sequences = model->options.max_sequences;
+    return (pio_step_limits){.tokens = chunk,
+                             .sequences = n_sequences,
+                             .pages = n_sequences * PIO_CEIL_DIV(context, model->spec.page_tokens),
                              .outs = PIO_HEAD_ROWS,
-                             .picture_rows = model->config.common.eyes.merge ? o->chunk : 0};
+                             .picture_rows = model->config.common.eyes.merge ? chunk : 0};
 }
 
 static void lay_out(const pio_step_limits *l, uint64_t at[N_PARTS + 1]) {
@@ -91,7 +91,7 @@ static pio_status send(pio_model *model, part which, size_t bytes, pio_error *er
 pio_status pio_step_create(pio_model *model, pio_error *error) {
     struct pio_step_host *host = model->step_host = calloc(1, sizeof *host);
     if (!host) return pio_fail_memory(error, "the step block", sizeof *host);
-    host->limits = pio_model_step_limits(model);
+    host->limits = pio_model_step_limits(model, model->options.context, model->options.chunk);
     lay_out(&host->limits, host->at);
     host->block = calloc(1, host->at[N_PARTS]);
     if (!host->block) return pio_fail_memory(error, "the step block", host->at[N_PARTS]);

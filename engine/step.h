@@ -10,7 +10,7 @@ typedef struct pio_step_limits {
     int32_t picture_rows; /* tokens that may stand for a picture's row: all, or for a model without eyes 0 */
 } pio_step_limits;
 
-pio_step_limits pio_model_step_limits(const pio_model *model);
+pio_step_limits pio_model_step_limits(const pio_model *model, int32_t context, int32_t chunk);
 uint64_t pio_step_bytes(const pio_step_limits *limits);
 
 /* Makes the step block and its addresses in model->memory; called by pio_model_allocate. */

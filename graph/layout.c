@@ -31,10 +31,23 @@ typedef struct subject {
     int32_t index;
 } subject;
 
+/* A call that no row serves in a layout. */
+typedef struct refusal {
+    pio_call call;
+    pio_layout layout; /* PIO_LAYOUT_NONE: there was no such call yet */
+} refusal;
+
+/* How well a refusal explains itself: a forced row that reads the layout is to blame, before one that does not. */
+static int blame(const pio_selector *selector, const refusal *r) {
+    if (r->layout == PIO_LAYOUT_NONE) return -1;
+    const pio_row *forced = selector->forced[r->call.op];
+    return !forced ? 0 : forced->layout == r->layout || forced->layout == PIO_LAYOUT_ANY ? 2 : 1;
+}
+
 /* Adds the ranks of the rows that serve `node` in `layout`; the first probe, one token, outweighs the others. False:
- * some probe has no row, and `unserved` says which call. */
+ * some probe has no row, and `refused` says which call, unless it holds one that explains more. */
 static bool node_score(const subject *s, const pio_graph *graph, const pio_node *node, pio_layout layout,
-                       int64_t *score, pio_call *unserved) {
+                       int64_t *score, refusal *refused) {
     for (int probe = 0; probe < PIO_N_PROBES; probe++) {
         pio_call call;
         const pio_bounds bounds = pio_probe_bounds(s->spec, probe);
@@ -43,7 +56,8 @@ static bool node_score(const subject *s, const pio_graph *graph, const pio_node 
         call.subgroup_size = s->selector->subgroup_size;
         const pio_row *row = pio_select(s->selector, &call, layout);
         if (!row) {
-            *unserved = call;
+            const refusal now = {call, layout};
+            if (blame(s->selector, &now) > blame(s->selector, refused)) *refused = now;
             return false;
         }
         *score += (int64_t)row->rank * (probe ? 1 : 1000);
@@ -51,14 +65,14 @@ static bool node_score(const subject *s, const pio_graph *graph, const pio_node 
     return true;
 }
 
-static bool layout_score(const subject *s, pio_layout layout, int64_t *score, pio_call *unserved) {
+static bool layout_score(const subject *s, pio_layout layout, int64_t *score, refusal *refused) {
     *score = 0;
     for (int32_t g = 0; g < s->spec->n_graphs; g++) {
         const pio_graph *graph = &s->spec->graphs[g];
         for (int32_t i = 0; i < graph->n_nodes; i++) {
             const pio_tensor_info *stored = pio_node_stored(graph, &graph->nodes[i]);
             if (!stored || stored->place != s->place || stored->index != s->index) continue;
-            if (!node_score(s, graph, &graph->nodes[i], layout, score, unserved)) return false;
+            if (!node_score(s, graph, &graph->nodes[i], layout, score, refused)) return false;
         }
     }
     return true;
@@ -67,17 +81,17 @@ static bool layout_score(const subject *s, pio_layout layout, int64_t *score, pi
 /* The layout of the highest score, among those of `dtype` or among the caches'. */
 static pio_status choose(const subject *s, bool cache, pio_dtype dtype, pio_layout *chosen, pio_error *error) {
     int64_t best = -1;
-    pio_call unserved = {0};
+    refusal refused = {.layout = PIO_LAYOUT_NONE};
     for (int i = PIO_LAYOUT_NONE + 1; i < PIO_LAYOUT_COUNT; i++) {
         const pio_layout_info *info = pio_layout_get((pio_layout)i);
         int64_t score;
         if ((info->panel_rows == 0) != cache || (!cache && info->dtype != dtype)) continue;
         if (cache && s->selector->cache_layouts && !(s->selector->cache_layouts & 1u << i)) continue;
-        if (!layout_score(s, (pio_layout)i, &score, &unserved) || score <= best) continue;
+        if (!layout_score(s, (pio_layout)i, &score, &refused) || score <= best) continue;
         best = score;
         *chosen = (pio_layout)i;
     }
-    return best >= 0 ? PIO_OK : pio_select_fail(s->selector, &unserved, error);
+    return best >= 0 ? PIO_OK : pio_unserved(s->selector, &refused.call, refused.layout, error);
 }
 
 pio_status pio_choose_layouts(pio_spec *spec, const pio_selector *selector, pio_error *error) {

@@ -101,6 +101,9 @@ int cli_end_lines(const cli_refusals *refusals);
  * closed pipe and a file that grows too large become errors of the write instead of signals. */
 void cli_begin(void);
 
+/* Before any device is opened: has Mesa keep no cache where the disk is full or may not be written (driver_cache.c). */
+void cli_spare_driver_cache(void);
+
 /* Flushes stdout; an answer that could not be written is a failure, however it ended. Returns the exit code. */
 int cli_end(int code);
 

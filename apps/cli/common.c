@@ -167,14 +167,19 @@ static bool progress(void *user, const char *what, double fraction) {
     return !cli_interrupted();
 }
 
-/* What follows when the model is open on a device. */
+/* What follows when the model is open on a device. The line of one that may yet be passed over waits until the model is
+ * loaded: of two devices the second one's says what became of the first. */
 static pio_status start(const cli_options *options, bool config_only, pio_model *model, pio_error *error) {
     pio_status status = pio_config_check_model(&options->config, pio_model_family_name(model->family), error);
     if (status) return status;
-    pio_model_note_device(model);
+    const bool waits =
+        !config_only && model->options.backend == PIO_AUTO && model->chosen.caps.backend != PIO_BACKEND_CPU;
+    if (!waits) pio_model_note_device(model);
     if (config_only) return PIO_OK;
     status = pio_model_check_computes(model, error);
-    return status ? status : pio_model_load(model, error);
+    if (!status) status = pio_model_load(model, error);
+    if (!status && waits) pio_model_note_device(model);
+    return status;
 }
 
 pio_status cli_open_model(const cli_options *options, bool config_only, pio_model **model, pio_error *error) {

@@ -6,7 +6,16 @@
 
 static const int sections = PIO_SECTION_DEVICE | PIO_SECTION_HARDWARE | PIO_SECTION_MEMORY | PIO_SECTION_TUNING;
 
-static pio_status set_named(cli_contender *c, char *part, pio_error *error) {
+/* An entry names its backend first; neither that nor anything else may be said again, for which of the two counts? */
+static pio_status take(bool given[PIO_KEY_COUNT], const cli_contender *c, pio_key key, pio_error *error) {
+    if (given[key])
+        return pio_fail(error, PIO_INVALID_ARGUMENT, "--backends '%s': '%s' is given twice: leave one out", c->name,
+                        pio_key_get(key)->name);
+    given[key] = true;
+    return PIO_OK;
+}
+
+static pio_status set_named(cli_contender *c, bool given[PIO_KEY_COUNT], char *part, pio_error *error) {
     char *value = strchr(part, '='), source[96];
     if (!value)
         return pio_fail(error, PIO_INVALID_ARGUMENT,
@@ -17,19 +26,27 @@ static pio_status set_named(cli_contender *c, char *part, pio_error *error) {
     if (key < PIO_KEY_COUNT && !(pio_key_get(key)->section & sections))
         return pio_fail(error, PIO_INVALID_ARGUMENT, "--backends '%s': '%s' changes nothing that is compared", c->name,
                         part);
+    pio_status status = key < PIO_KEY_COUNT ? take(given, c, key, error) : PIO_OK;
+    if (status) return status;
     for (char *at = value; (at = strchr(at, '+'));) *at = ',';
     snprintf(source, sizeof source, "--backends, %.60s", part);
     return pio_config_set_named(&c->config, PIO_ORIGIN_CALLER, source, part, value, error);
 }
 
+static pio_status set_number(cli_contender *c, bool given[PIO_KEY_COUNT], const char *part, pio_error *error) {
+    pio_status status = take(given, c, PIO_KEY_DEVICE, error);
+    if (status) return status;
+    return pio_config_set(&c->config, PIO_ORIGIN_CALLER, "--backends", PIO_KEY_DEVICE, part, false, error);
+}
+
 static pio_status read_entry(cli_contender *c, char *entry, pio_error *error) {
-    static const char source[] = "--backends";
+    bool given[PIO_KEY_COUNT] = {[PIO_KEY_BACKEND] = true};
     char *rest = entry, *part = strsep(&rest, ":");
-    pio_status status = pio_config_set(&c->config, PIO_ORIGIN_CALLER, source, PIO_KEY_BACKEND, part, false, error);
+    pio_status status =
+        pio_config_set(&c->config, PIO_ORIGIN_CALLER, "--backends", PIO_KEY_BACKEND, part, false, error);
     while (!status && (part = strsep(&rest, ":"))) {
         const bool number = *part && strspn(part, "0123456789") == strlen(part);
-        status = number ? pio_config_set(&c->config, PIO_ORIGIN_CALLER, source, PIO_KEY_DEVICE, part, false, error)
-                        : set_named(c, part, error);
+        status = number ? set_number(c, given, part, error) : set_named(c, given, part, error);
     }
     return status;
 }

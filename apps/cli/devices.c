@@ -12,7 +12,7 @@ typedef struct entry {
     int index; /* -1: the backend has none */
     pio_device_caps caps;
     char why_not[256];
-    char reason[1024]; /* why it is the default, or why it is not */
+    char reason[1424]; /* why it is the default, or why it is not */
     bool is_default;
 } entry;
 
@@ -158,7 +158,7 @@ static pio_status mark_chosen(const pio_candidates *list, entry *entries, const 
             best = &list->items[i];
             entries[i].is_default = true;
             entries[i].caps = chosen.caps;
-            snprintf(entries[i].reason, sizeof entries[i].reason, "%s", chosen.reason);
+            snprintf(entries[i].reason, sizeof entries[i].reason, "%s%s", chosen.reason, chosen.unasked);
         }
     for (int i = 0; i < list->n && best; i++)
         if (&list->items[i] != best)

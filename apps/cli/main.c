@@ -88,5 +88,6 @@ static int run(int argc, char **argv) {
 
 int main(int argc, char **argv) {
     cli_begin();
+    cli_spare_driver_cache();
     return cli_end(run(argc, argv));
 }

@@ -78,38 +78,32 @@ static traffic decode_reads(const pio_model *model) {
 }
 
 /* {"fits", "available"}, and why not. */
-static json_t *room_of(const pio_model *model) {
-    pio_error error = {0};
-    const bool fits = !pio_model_check_memory(model, &error);
-    json_t *room = json_pack("{s:b, s:I}", "fits", fits, "available_bytes", (json_int_t)model->memory_plan.available);
-    if (!fits) json_object_set_new(room, "why_not", json_string(error.text));
+static json_t *room_of(const pio_model *model, const pio_error *why_not) {
+    json_t *room =
+        json_pack("{s:b, s:I}", "fits", !why_not->status, "available_bytes", (json_int_t)model->memory_plan.available);
+    if (why_not->status) json_object_set_new(room, "why_not", json_string(why_not->text));
     return room;
 }
 
-static void print_room(const pio_model *model) {
+static void print_room(const pio_model *model, const pio_error *why_not) {
     char text[PIO_BYTES_TEXT];
-    pio_error error = {0};
-    if (pio_model_check_memory(model, &error))
-        printf("fits       no: %s\n", error.text);
+    if (why_not->status)
+        printf("fits       no: %s\n", why_not->text);
     else
         printf("fits       yes: %s are %s\n", pio_bytes_text(model->memory_plan.available, text),
                model->options.memory_limit_bytes == model->memory_plan.available ? "allowed (memory_limit)" : "free");
 }
 
-/* Memory per heap, for devices that have several kinds: what is planned lies where the device's buffers do. */
+/* Memory per heap, for devices that say what they have: the same look at it that tells whether the model fits. */
 static json_t *heaps_of(const pio_model *model) {
     const pio_device_caps *caps = &model->chosen.caps;
-    pio_memory_budget budget;
+    const pio_memory_plan *m = &model->memory_plan;
     json_t *array = json_array();
-    if (!caps->n_heaps || pio_device_memory_budget(model->chosen.device, &budget, NULL)) return array;
-    for (int i = 0; i < budget.n_heaps; i++) {
-        const pio_memory_plan *m = &model->memory_plan;
-        const uint64_t planned = (i == budget.heap_of[PIO_BUFFER_DEVICE] ? m->total : 0) +
-                                 (i == budget.heap_of[PIO_BUFFER_UPLOAD] ? m->staging : 0);
-        json_array_append_new(array, json_pack("{s:I, s:I, s:I, s:b}", "planned_bytes", (json_int_t)planned,
-                                               "free_bytes", (json_int_t)budget.heaps[i].bytes, "bytes",
-                                               (json_int_t)caps->heaps[i].bytes, "local", caps->heaps[i].local));
-    }
+    for (int i = 0; i < caps->n_heaps && i < m->budget.n_heaps; i++)
+        json_array_append_new(array,
+                              json_pack("{s:I, s:I, s:I, s:b}", "planned_bytes", (json_int_t)pio_memory_in_heap(m, i),
+                                        "free_bytes", (json_int_t)m->budget.heaps[i].bytes, "bytes",
+                                        (json_int_t)caps->heaps[i].bytes, "local", caps->heaps[i].local));
     return array;
 }
 
@@ -129,7 +123,7 @@ static void print_heaps(const pio_model *model) {
     json_decref(heaps);
 }
 
-static json_t *as_json(const pio_model *model, const pio_config *config, json_t *steps) {
+static json_t *as_json(const pio_model *model, const pio_config *config, json_t *steps, const pio_error *why_not) {
     const pio_memory_plan *m = &model->memory_plan;
     const pio_chosen_device *chosen = &model->chosen;
     json_t *memory = json_pack("{s:I, s:I, s:I, s:I, s:I, s:I}", "weights", (json_int_t)m->weights, "kv_cache",
@@ -144,7 +138,7 @@ static json_t *as_json(const pio_model *model, const pio_config *config, json_t 
                              model->options.context, "page_tokens", model->spec.page_tokens, "memory_bytes", memory,
                              "staging_bytes", (json_int_t)m->staging, "decode_reads_bytes", reads, "steps", steps,
                              "settings", pio_config_show(config, model));
-    json_t *room = room_of(model);
+    json_t *room = room_of(model, why_not);
     if (chosen->caps.n_heaps) json_object_set_new(json, "heaps", heaps_of(model));
     json_object_update(json, room);
     json_decref(room);
@@ -176,7 +170,7 @@ static void print_settings(const pio_model *model, const pio_config *config) {
     json_decref(settings);
 }
 
-static void print_text(const pio_model *model, const pio_config *config, json_t *steps) {
+static void print_text(const pio_model *model, const pio_config *config, json_t *steps, const pio_error *why_not) {
     const pio_memory_plan *m = &model->memory_plan;
     printf("model      %s (%s), %d layers\n", model->directory, model->family->product, model->config.common.n_layers);
     printf("context    %d tokens in pages of %d\n", model->options.context, model->spec.page_tokens);
@@ -186,7 +180,7 @@ static void print_text(const pio_model *model, const pio_config *config, json_t 
     if (m->vision) printf(", a picture %.1f MB", (double)m->vision / 1e6);
     printf(": %.1f MB in all\n", (double)m->total / 1e6);
     if (m->staging) printf("staging    %.1f MB of the host's memory while loading\n", (double)m->staging / 1e6);
-    print_room(model);
+    print_room(model, why_not);
     print_heaps(model);
     const traffic decode = decode_reads(model);
     printf("a token    reads %.1f MB of weights, and %.1f kB of the KV cache for each token before it\n",
@@ -228,7 +222,7 @@ static void print_graphs(const pio_model *model) {
 }
 
 int cli_plan(const cli_options *options) {
-    pio_error error = {0};
+    pio_error error = {0}, why_not = {0};
     pio_model *model = NULL;
     pio_config config = {0};
     json_t *steps = NULL;
@@ -237,14 +231,15 @@ int cli_plan(const cli_options *options) {
     if (!status) status = pio_config_copy(&options->config, &config, &error);
     if (!status) status = pio_config_read_checkpoint(&config, model->directory, &error);
     if (!status) status = steps_of(model, &steps, &error);
+    if (!status) why_not.status = pio_model_check_memory(model, &why_not);
     if (status) {
         code = cli_refuse(&error);
     } else if (options->json) {
-        json_t *json = as_json(model, &config, steps);
+        json_t *json = as_json(model, &config, steps, &why_not);
         if (options->graph && json) json_object_set_new(json, "graphs", graphs_of(model));
         code = cli_print_json(json);
     } else {
-        print_text(model, &config, steps);
+        print_text(model, &config, steps, &why_not);
         if (options->graph) print_graphs(model);
     }
     json_decref(steps);

@@ -30,7 +30,9 @@ static bool put_call(cli_printer *printer, const pio_answer_event *event) {
 bool cli_print_event(void *user, const pio_answer_event *event) {
     cli_printer *printer = user;
     if (event->kind != PIO_ANSWER_REASONING) return put_call(printer, event) && !fflush(stdout);
-    return printer->hides_reasoning || fwrite(event->bytes, 1, event->n_bytes, stderr) == event->n_bytes;
+    if (printer->hides_reasoning) return true;
+    if (event->n_bytes) printer->in_thought = event->bytes[event->n_bytes - 1] != '\n';
+    return fwrite(event->bytes, 1, event->n_bytes, stderr) == event->n_bytes;
 }
 
 bool cli_print_text(void *user, const char *text, size_t bytes) {

@@ -107,6 +107,13 @@ static pio_status finish_printing(const cli_printer *printer, const pio_answer *
     return pio_fail(error, PIO_IO, "standard output cannot be written: %s", strerror(errno));
 }
 
+/* What is said of a failure stands on a line of its own. */
+static void break_off(const cli_printer *printer) {
+    if (printer->in_thought) fputc('\n', stderr);
+    if (printer->in_line) putchar('\n');
+    fflush(stdout);
+}
+
 /* Answers the prompt and shows it; the answer is taken apart if it has a form. */
 static pio_status say(cli_speaker *speaker, const pio_prompt *prompt, pio_answer *answer, pio_error *error) {
     const bool json = speaker->options->json;
@@ -117,6 +124,7 @@ static pio_status say(cli_speaker *speaker, const pio_prompt *prompt, pio_answer
     pio_prompt_show(prompt, answer);
     pio_status status = pio_speaker_run(speaker->speaker, &prompt->ids, answer, 1, interrupted, NULL, error);
     answer->request.prompt = NULL;
+    if (status) break_off(&printer);
     if (!status && json)
         status = cli_print_line(cli_answer_json(speaker, answer), error);
     else if (!status)

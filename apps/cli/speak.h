@@ -39,7 +39,8 @@ pio_status cli_complete(cli_speaker *speaker, const char *prefix, pio_answer *an
 /* Prints an answer while it comes: text and tool calls to stdout, reasoning to stderr. */
 typedef struct cli_printer {
     bool hides_reasoning;
-    bool in_line; /* stdout's last character was no newline */
+    bool in_line;    /* stdout's last character was no newline */
+    bool in_thought; /* stderr's */
 } cli_printer;
 
 bool cli_print_event(void *printer, const pio_answer_event *event);

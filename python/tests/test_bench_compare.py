@@ -1,8 +1,12 @@
 """tools/bench_compare on made-up files: what is a loss, what is noise, and what is refused."""
 import copy
+import importlib.machinery
+import importlib.util
 import json
+import math
 import pathlib
 import random
+import statistics
 import subprocess
 import sys
 
@@ -143,6 +147,53 @@ def test_tests_of_one_file_alone_are_warned_of(compare):
 def test_one_run_tells_no_noise(compare):
     run = compare(made(n=1), made(n=1))
     assert "--repeats 5" in run.stderr
+
+
+def with_runs(*factors):
+    file = made()
+    for result in file["results"]:
+        result["runs_s"] = [result["tokens"] / 100.0 * f for f in factors]
+    return file
+
+
+def test_few_runs_that_are_alike_by_chance_are_not_quiet(compare):
+    """Two of three runs on a loaded machine may well be equal: their median absolute deviation is nothing."""
+    run = compare(with_runs(1.0, 1.001, 1.3), with_runs(1.12, 1.121, 1.4), "--json")
+    assert run.returncode == 0 and verdicts(run) == ["same", "same"]
+    assert "3 runs of prefill 512 tell little of the noise" in run.stderr and len(run.stderr.splitlines()) == 1
+
+
+def test_few_quiet_runs_see_a_large_loss(compare):
+    assert compare(with_runs(1.0, 1.002, 1.004), with_runs(1.1, 1.102, 1.104)).returncode == 1
+
+
+def tool():
+    loader = importlib.machinery.SourceFileLoader("bench_compare", str(TOOL))
+    module = importlib.util.module_from_spec(importlib.util.spec_from_loader("bench_compare", loader))
+    loader.exec_module(module)
+    return module
+
+
+def test_the_bounds_are_those_of_student():
+    widened = tool().widened
+    for sigmas, degrees, bound in ((3, 1, 235.8), (3, 2, 19.207), (3, 4, 6.620), (3, 6, 4.904), (3, 30, 3.270),
+                                   (1, 1, 1.837), (1, 3, 1.197), (2, 5, 2.649), (3, math.inf, 3)):
+        assert widened(sigmas, degrees) == pytest.approx(bound, rel=5e-4)
+
+
+@pytest.mark.parametrize("n", [2, 3, 4, 5, 7, 9])
+def test_noise_alone_is_seldom_a_loss(n):
+    """Two files of one machine differ by more than three deviations once in 700 pairs, were the deviation known."""
+    module, draw, pairs, lost = tool(), random.Random(SEED + n), 3000, 0
+    print(f"seed {SEED + n}")
+    bounds = {}
+    for _ in range(pairs):
+        runs = [[draw.gauss(1, 0.03) for _ in range(n)] for _ in range(2)]
+        errors = [module.median_error(r) for r in runs]
+        degrees = module.together(errors[0], module.freedom(n), errors[1], module.freedom(n))
+        bound = bounds.setdefault(degrees, module.widened(3, degrees))
+        lost += statistics.median(runs[0]) / statistics.median(runs[1]) < 1 - bound * math.hypot(*errors)
+    assert lost <= 15  # 4 are expected; without the bounds of few runs it is 90 of three runs
 
 
 def without(key, where=None):

@@ -165,9 +165,9 @@ static void plan_that_does_not_fit(void **state) {
     static const struct {
         const char *limit, *context, *parts, *cure;
     } cases[] = {
-        {"1M", "1024", "(weights ", "1.05 MB are allowed (memory_limit): neither --weights q4 nor a smaller"},
+        {"1M", "1024", "(weights ", "1.05 MB are allowed (memory_limit): --memory-limit "},
         {"7M", "1024", "KV cache ", " are allowed (memory_limit): --weights q8 ("},
-        {"5M", "1024", ", workspace ", " are allowed (memory_limit): --weights q4 with --context "},
+        {"5M", "1024", ", workspace ", " are allowed (memory_limit): --weights q4 "},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         r = CLI("plan", CLI_TINY, "--memory-limit", cases[i].limit, "--context", cases[i].context);
@@ -186,6 +186,58 @@ static void plan_that_does_not_fit(void **state) {
         assert_int_equal(json_object_get(plan, "why_not") == NULL, fits);
         assert_true(json_integer_value(json_object_get(plan, "available_bytes")) > 0);
         json_decref(plan);
+        cli_free(&r);
+    }
+}
+
+/* Plans with the options of a proposal behind `given`: the last one of an option counts. */
+static bool proposal_fits(const char *const *given, char *proposal) {
+    const char *arguments[24] = {"plan", CLI_TINY};
+    int n = 2;
+    for (; *given; given++) arguments[n++] = *given;
+    for (char *word; (word = strsep(&proposal, " "));)
+        if (*word && strcmp(word, "with")) arguments[n++] = word;
+    arguments[n] = NULL;
+    cli_result r = cli_run(&(const cli_call){.arguments = arguments});
+    CLI_EXPECT(&r, CLI_DONE, NULL);
+    const bool fits = strstr(r.out, "\nfits       yes: ") != NULL;
+    cli_free(&r);
+    return fits;
+}
+
+/* What is proposed to a model that does not fit would fit, nothing is proposed twice, and not what is so already. */
+static void what_would_fit_does(void **state) {
+    (void)state;
+    static const struct {
+        const char *weights, *limit, *proposals[4];
+    } cases[] = {
+        {"bf16", "7M", {"--weights q8 ", "--prefill-chunk ", "--memory-limit "}},
+        {"bf16", "5M", {"--memory-limit "}},
+        {"bf16", "3M", {" with ", "--memory-limit "}},
+        {"q4", "4500K", {"--prefill-chunk ", "--context ", "--memory-limit "}},
+        {"q4", "3M", {"--prefill-chunk ", " with --context ", "--memory-limit "}},
+        {"q4", "1M", {"--memory-limit "}},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const char *const given[] = {"--context",      "1024",         "--weights", cases[i].weights,
+                                     "--memory-limit", cases[i].limit, NULL};
+        cli_result r = CLI("plan", CLI_TINY, given[0], given[1], given[2], given[3], given[4], given[5]);
+        CLI_EXPECT(&r, CLI_DONE, NULL);
+        char *from = strstr(r.out, "(memory_limit): "), *end = from ? strstr(from, " would fit\n") : NULL;
+        if (!end) fail_msg("%s, %s: %s", cases[i].weights, cases[i].limit, r.out);
+        *end = 0;
+        from += strlen("(memory_limit): ");
+        for (int k = 0; cases[i].proposals[k]; k++)
+            if (!strstr(from, cases[i].proposals[k])) fail_msg("'%s' without '%s'", from, cases[i].proposals[k]);
+        if (!strcmp(cases[i].weights, "q4") && strstr(from, "--weights")) fail_msg("%s", from);
+        const char *limit = strstr(from, "--memory-limit");
+        if (limit && strstr(limit + 2, "--memory-limit")) fail_msg("twice: %s", from);
+        for (char *at; (at = strstr(from, " or "));) memcpy(at, ",   ", 4);
+        for (char *proposal; (proposal = strsep(&from, ","));) {
+            char text[200];
+            snprintf(text, sizeof text, "%.*s", (int)strcspn(proposal, "("), proposal);
+            if (!proposal_fits(given, text)) fail_msg("%s, %s: %s", cases[i].weights, cases[i].limit, text);
+        }
         cli_free(&r);
     }
 }
@@ -344,6 +396,7 @@ int main(void) {
         cmocka_unit_test(devices_under_settings),
         cmocka_unit_test(plan_as_json),
         cmocka_unit_test(plan_that_does_not_fit),
+        cmocka_unit_test(what_would_fit_does),
         cmocka_unit_test(plan_of_a_config_alone),
         cmocka_unit_test(backends),
         cmocka_unit_test(backends_that_are_missing),

@@ -127,6 +127,31 @@ static void devices_are_listed_with_reasons(void **state) {
     cli_free(&r);
 }
 
+static int count(const char *text, const char *part) {
+    int n = 0;
+    for (; (text = strstr(text, part)); text++) n++;
+    return n;
+}
+
+/* That there is nothing to ask for is no news to a run: `devices` says it. */
+static void a_machine_without_cards_is_a_short_line(void **state) {
+    (void)state;
+    static const char why[] = "not vulkan: the system shows no graphics device";
+    cli_result r = RUN("no_nodes", "auto", "run", CLI_TINY, "hi", "--max-tokens=1");
+    CLI_EXPECT(&r, CLI_DONE, NULL);
+    const char *end = strstr(r.err, "), the best that can be used\n");
+    if (strncmp(r.err, "device: cpu:0 ", 14) || !end || strchr(r.err, '\n') < end) fail_msg("%s", r.err);
+    cli_free(&r);
+    r = RUN("no_nodes", "auto", "devices");
+    CLI_EXPECT(&r, CLI_DONE, NULL);
+    if (!strstr(r.out, why)) fail_msg("%s", r.out);
+    cli_free(&r);
+    r = RUN("devices=discrete no_compute", "auto", "run", CLI_TINY, "hi", "--max-tokens=1"); /* there, and of no use */
+    CLI_EXPECT(&r, CLI_DONE, NULL);
+    if (!strstr(r.err, "; not vulkan:0 llvmpipe") || !strstr(r.err, "no queue that computes")) fail_msg("%s", r.err);
+    cli_free(&r);
+}
+
 /* A device that fails before the first token is passed over, and the device line says so; afterwards it is the end. */
 static void a_failing_device_is_passed_over(void **state) {
     (void)state;
@@ -140,6 +165,7 @@ static void a_failing_device_is_passed_over(void **state) {
         assert_string_equal(r.out, answer);
         const char *line = strstr(r.err, "device: cpu:0 ");
         if (!line || !strstr(line, "; not vulkan:0 llvmpipe")) fail_msg("%s: %s", orders, r.err);
+        if (count(r.err, "device: ") != 1) fail_msg("%s: %s", orders, r.err);
         cli_free(&r);
         r = RUN(orders, "vulkan", "run", CLI_TINY, "What is 47 + 38?");
         CLI_EXPECT(&r, CLI_REFUSED, "llvmpipe");
@@ -153,12 +179,42 @@ static void a_late_loss_ends_the_command(void **state) {
     cli_result r = RUN("devices=discrete step=4", "auto", "run", CLI_TINY, "hi");
     CLI_EXPECT(&r, CLI_REFUSED, "device lost");
     if (r.n_out < 2 || strncmp(r.out, "Hello", r.n_out < 5 ? r.n_out : 5)) fail_msg("%s", r.out); /* said before */
+    assert_int_equal(r.out[r.n_out - 1], '\n'); /* the sentence begins a line on a terminal too */
+    assert_int_equal(count(r.out, "\n"), 1);
     assert_null(strstr(r.err, "device: cpu"));
     cli_free(&r);
     r = RUN("devices=discrete step=1", "auto", "run", CLI_TINY, "hi"); /* under way while the first token is drawn */
     CLI_EXPECT(&r, CLI_DONE, NULL);
     assert_non_null(strstr(r.err, "device: cpu:0 "));
     cli_free(&r);
+}
+
+/* A name that is unknown gets those of the op that this device has, all of them; a row that serves many tokens alone is
+ * told so, though the weight is another op's too. */
+static void kernels_that_cannot_be_forced(void **state) {
+    (void)state;
+    static const struct {
+        const char *kernel, *said[3], *unsaid;
+    } cases[] = {
+        {"linear=linear.vulkan.fastest",
+         {"linear.vulkan.f32_rows.stream", "linear.vulkan.q4_rows.tiles", "linear.vulkan.f16s_rows.tiles"},
+         ".avx"},
+        {"linear=linear.base.bf16_rows.portable",
+         {"it is the cpu backend's", "linear.vulkan.bf16_rows.tiles", NULL},
+         "linear.base.q8"},
+        {"linear=linear.vulkan.bf16_rows.tiles",
+         {"linear.vulkan.bf16_rows.tiles", "serves linear alone, with 9 rows or more", "steps of 1 too"},
+         "embed with"},
+        {"linear=linear.vulkan.q4_rows.stream",
+         {"serves linear alone", "stored as q4_rows", "that is bf16_rows"},
+         "embed with"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        cli_result r = RUN("devices=discrete", "vulkan", "plan", CLI_TINY, "--kernel", cases[i].kernel);
+        CLI_EXPECT(&r, CLI_REFUSED, cases[i].said[0], cases[i].said[1], cases[i].said[2]);
+        if (strstr(r.err, cases[i].unsaid)) fail_msg("%s: %s", cases[i].kernel, r.err);
+        cli_free(&r);
+    }
 }
 
 /* A model that is too large for the device, under its own limit and under what is free there. */
@@ -178,6 +234,48 @@ static void a_model_that_does_not_fit(void **state) {
     assert_non_null(strstr(r.err, "; not vulkan:0 llvmpipe"));
     assert_non_null(strstr(r.err, " MB are free on llvmpipe"));
     cli_free(&r);
+}
+
+static json_int_t bytes_of(const json_t *object, const char *key) {
+    return json_integer_value(json_object_get(object, key));
+}
+
+/* The plan on a device whose heaps have so many bytes. They hold what is planned, all of it, and it fits exactly if it
+ * does so in each of them. */
+static json_t *plan_in(json_int_t heap) {
+    char orders[64];
+    snprintf(orders, sizeof orders, "devices=discrete heap=%lld", heap);
+    cli_result r = RUN(orders, "vulkan", "plan", CLI_TINY, "--context", "1024", "--json");
+    CLI_EXPECT(&r, CLI_DONE, NULL);
+    json_t *plan = json_loadb(r.out, r.n_out, 0, NULL), *heaps = json_object_get(plan, "heaps"), *h;
+    json_int_t sum = 0;
+    bool fits = true;
+    size_t i;
+    json_array_foreach(heaps, i, h) {
+        sum += bytes_of(h, "planned_bytes");
+        fits &= bytes_of(h, "planned_bytes") <= bytes_of(h, "free_bytes");
+    }
+    assert_int_equal(sum, bytes_of(json_object_get(plan, "memory_bytes"), "total") + bytes_of(plan, "staging_bytes"));
+    if (json_is_true(json_object_get(plan, "fits")) != fits) fail_msg("%s", r.out);
+    cli_free(&r);
+    return plan;
+}
+
+/* llvmpipe has one heap: what loading takes of the host's memory lies there too, and must fit beside the rest. */
+static void heaps_hold_what_is_planned(void **state) {
+    (void)state;
+    json_t *plan = plan_in(20000000);
+    const json_t *heap = json_array_get(json_object_get(plan, "heaps"), 0);
+    const json_int_t used = bytes_of(heap, "bytes") - bytes_of(heap, "free_bytes"), /* by the device's queue */
+        total = bytes_of(json_object_get(plan, "memory_bytes"), "total"), staging = bytes_of(plan, "staging_bytes");
+    json_decref(plan);
+    assert_true(total > 0 && staging > 0);
+    const json_int_t rooms[] = {total - 1, total + staging / 2, total + staging};
+    for (size_t i = 0; i < sizeof rooms / sizeof *rooms; i++) {
+        plan = plan_in(used + rooms[i]);
+        assert_int_equal(json_is_true(json_object_get(plan, "fits")), rooms[i] >= total + staging);
+        json_decref(plan);
+    }
 }
 
 /* ---- the cache of compiled kernels ---- */
@@ -232,13 +330,17 @@ static void compiled_kernels_are_kept(void **state) {
     free(path);
 }
 
+/* Neither for our cache nor for the one of Mesa, which would print a line of its own. */
 static void a_place_that_cannot_be_written_does_no_harm(void **state) {
     (void)state;
     const cli_call call = {.arguments = (const char *const[]){"run", CLI_TINY, "hi", "--max-tokens=1", NULL},
                            .environment = (const char *const[]){"PIO_CACHE_DIRECTORY=/proc/nowhere",
+                                                                "MESA_SHADER_CACHE_DIR=/proc/nowhere",
                                                                 "PIO_BACKEND=vulkan", FAULTS, BESIDE, NULL}};
     cli_result r = cli_run(&call);
     CLI_EXPECT(&r, CLI_DONE, NULL);
+    const char *end = strchr(r.err, '\n');
+    if (strncmp(r.err, "device: vulkan:0 ", 17) || !end || end[1]) fail_msg("%s", r.err);
     cli_free(&r);
 }
 
@@ -259,9 +361,12 @@ int main(void) {
         cmocka_unit_test(devices_say_what_is_missing),
         cmocka_unit_test(no_loader),
         cmocka_unit_test(devices_are_listed_with_reasons),
+        cmocka_unit_test(a_machine_without_cards_is_a_short_line),
         cmocka_unit_test(a_failing_device_is_passed_over),
         cmocka_unit_test(a_late_loss_ends_the_command),
+        cmocka_unit_test(kernels_that_cannot_be_forced),
         cmocka_unit_test(a_model_that_does_not_fit),
+        cmocka_unit_test(heaps_hold_what_is_planned),
         cmocka_unit_test(compiled_kernels_are_kept),
         cmocka_unit_test(a_place_that_cannot_be_written_does_no_harm),
     };

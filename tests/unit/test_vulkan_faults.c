@@ -268,8 +268,7 @@ static void the_best_device_is_taken(void **state) {
     expect_choice("devices=software", any, PIO_AUTO, "cpu:0", NULL);
     expect_choice("devices=none", any, PIO_AUTO, "cpu:0", "; not vulkan: the Vulkan loader knows no device");
     /* Drivers are not asked where there is nothing for them, unless an index or a backend is named. */
-    expect_choice("devices=discrete no_nodes", any, PIO_AUTO, "cpu:0",
-                  "; not vulkan: the system shows no graphics device");
+    expect_choice("devices=discrete no_nodes", any, PIO_AUTO, "cpu:0", NULL);
     expect_choice("devices=discrete no_nodes", any, 0, "vulkan:0", NULL);
     expect_choice("devices=discrete no_nodes", vulkan, PIO_AUTO, "vulkan:0", NULL);
     expect_choice("devices=software,software", any, 1, "vulkan:1", NULL);

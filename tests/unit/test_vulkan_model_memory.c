@@ -269,6 +269,22 @@ static void a_wrong_kernel_is_replaced(void **state) {
     assert_int_equal(vulkan_faults_live(), 0);
 }
 
+/* A plan needs no kernel, and waits for none to be compiled. */
+static void a_plan_compiles_nothing(void **state) {
+    (void)state;
+    for (int plan = 0; plan < 2; plan++) {
+        notes n;
+        pio_engine_options options = options_of(PIO_BACKEND_VULKAN, &n);
+        pio_error error = {0};
+        pio_model *model;
+        options.config_only = plan;
+        vulkan_faults_order("devices=discrete");
+        if (pio_model_open(SMALL, &options, &model, &error)) fail_msg("%s", error.text);
+        assert_int_equal(vulkan_faults_pipelines() == 0, plan);
+        pio_model_close(model);
+    }
+}
+
 /* No device is left: the sentence names each. */
 static void the_last_device_names_them_all(void **state) {
     (void)state;
@@ -290,6 +306,7 @@ int main(void) {
         cmocka_unit_test(host_memory_runs_out),
         cmocka_unit_test(a_loss_moves_on_until_the_first_token),
         cmocka_unit_test(a_wrong_kernel_is_replaced),
+        cmocka_unit_test(a_plan_compiles_nothing),
         cmocka_unit_test(the_last_device_names_them_all),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
