@@ -12,7 +12,7 @@ typedef struct cpu_device {
     pio_barrier barrier; /* where the workers of a replay meet */
     uint32_t features;
     bool reads_far; /* of pio_worker */
-    char *scratch; /* PIO_WORKER_SCRATCH_BYTES a worker */
+    char *scratch;  /* PIO_WORKER_SCRATCH_BYTES a worker */
 } cpu_device;
 
 typedef struct cpu_buffer {
