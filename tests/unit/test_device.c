@@ -7,7 +7,7 @@
 #include "engine/request.h"
 #include "engine/step.h"
 
-#define TINY         PIO_SOURCE_DIR "/assets/tiny/qwen3_4b_instruct_2507"
+#define TINY PIO_SOURCE_DIR "/assets/tiny/qwen3_4b_instruct_2507"
 
 static pio_engine_options options_of(int backend) {
     return (pio_engine_options){.backend = backend, .device = PIO_AUTO, .n_threads = 2, .weights = PIO_DTYPE_BF16};
