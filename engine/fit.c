@@ -92,7 +92,7 @@ static bool find(const pio_model *model, int kinds, uint64_t limit, cure *out) {
 static int open_kinds(const pio_model *model) {
     const pio_engine_options *o = &model->options;
     return (weights_as(model, PIO_DTYPE_Q4) < model->memory_plan.weights ? WEIGHTS : 0) |
-           (o->chunk > LEAST_CHUNK ? CHUNK : 0) | (o->context > LEAST_CONTEXT && !o->context_of ? CONTEXT : 0);
+           (o->chunk > LEAST_CHUNK ? CHUNK : 0) | (o->context > LEAST_CONTEXT ? CONTEXT : 0);
 }
 
 /* A limit in the unit of --memory-limit that leaves room for so much. */
@@ -109,7 +109,10 @@ static void show(const pio_model *model, int kinds, const cure *c, char *text, s
     if (kinds & WEIGHTS) used += (size_t)snprintf(text, bytes, "--weights %s", pio_dtype_name(c->weights));
     if (kinds & CHUNK)
         used += (size_t)snprintf(text + used, bytes - used, "%s--prefill-chunk %d", used ? " with " : "", c->chunk);
-    if (kinds & CONTEXT)
+    if ((kinds & CONTEXT) && model->options.context_of)
+        used += (size_t)snprintf(text + used, bytes - used, "%sa context of %d in place of %s", used ? " with " : "",
+                                 c->context, model->options.context_of);
+    else if (kinds & CONTEXT)
         used += (size_t)snprintf(text + used, bytes - used, "%s--context %d", used ? " with " : "", c->context);
     if (limit && c->plan.total > limit)
         used += (size_t)snprintf(text + used, bytes - used, " with --memory-limit %lluM", limit_for(c->plan.total));
@@ -120,7 +123,7 @@ static void show(const pio_model *model, int kinds, const cure *c, char *text, s
 }
 
 typedef struct cures {
-    char texts[MOST_CURES][112];
+    char texts[MOST_CURES][200];
     int n;
 } cures;
 
@@ -151,7 +154,7 @@ static void say_no_cure(const pio_model *model, char *text, size_t bytes) {
     static const struct {
         int kind;
         const char *name;
-    } kinds[] = {{WEIGHTS, "--weights q4"}, {CONTEXT, "a smaller --context"}, {CHUNK, "a smaller --prefill-chunk"}};
+    } kinds[] = {{WEIGHTS, "--weights q4"}, {CONTEXT, "a smaller context"}, {CHUNK, "a smaller --prefill-chunk"}};
     const int open = open_kinds(model), n = __builtin_popcount((unsigned)open);
     size_t used = (size_t)snprintf(text, bytes, n > 1 ? "neither" : n ? "not even" : "no setting");
     int said = 0;
@@ -223,7 +226,7 @@ static pio_status fail_device(const pio_model *model, int heap, pio_error *error
     const pio_device_caps *caps = &model->chosen.caps;
     const bool allowed = heap < 0, own = caps->backend == PIO_BACKEND_CPU,
                staged = !allowed && heap == plan->budget.heap_of[PIO_BUFFER_UPLOAD | PIO_BUFFER_READBACK];
-    char needs[PIO_BYTES_TEXT], room[PIO_BYTES_TEXT], parts[160], cure_text[400];
+    char needs[PIO_BYTES_TEXT], room[PIO_BYTES_TEXT], parts[160], cure_text[600];
     say_parts(plan, staged ? plan->staging : 0, parts, sizeof parts);
     say_cure(model, cure_text, sizeof cure_text);
     return pio_fail(error, PIO_OUT_OF_MEMORY, "'%s' needs %s (%s) and %s are %s%s%s: %s", model->directory,
