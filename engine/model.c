@@ -62,7 +62,7 @@ static pio_status choose_kernels(pio_model *model, int n_disabled, pio_error *er
                                      .n_disabled = n_disabled};
     /* A driver that does not compute runs the graphs of the CPU's kernels. */
     if (!model->chosen.caps.computes) model->selector.backend = PIO_BACKEND_CPU;
-    return pio_force_rows(&model->selector, model->options.kernels, error);
+    return pio_selector_force(&model->selector, model->options.kernels, error);
 }
 
 /* Tables keep 8 bits where matrices have 4: an embedding's error reaches every layer, and its bytes are few. */

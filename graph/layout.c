@@ -91,7 +91,7 @@ static pio_status choose(const subject *s, bool cache, pio_dtype dtype, pio_layo
         best = score;
         *chosen = (pio_layout)i;
     }
-    return best >= 0 ? PIO_OK : pio_unserved(s->selector, &refused.call, refused.layout, error);
+    return best >= 0 ? PIO_OK : pio_select_fail(s->selector, &refused.call, refused.layout, error);
 }
 
 pio_status pio_choose_layouts(pio_spec *spec, const pio_selector *selector, pio_error *error) {

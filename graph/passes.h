@@ -12,13 +12,6 @@ pio_bounds pio_probe_bounds(const pio_spec *spec, int probe);
 /* The best row for `call` whose stored operand holds `dtype`, in whatever layout; NULL: none. */
 const pio_row *pio_select_dtype(const pio_selector *selector, const pio_call *call, pio_dtype dtype);
 
-/* Parses PIO_KERNEL for a selector whose backend and features are known; a name that this device does not have is
- * refused with those that it has. */
-pio_status pio_force_rows(pio_selector *selector, const char *text, pio_error *error);
-
-/* Says why nothing serves the call with its stored operand in `layout`; of a forced row, what it does serve. */
-pio_status pio_unserved(const pio_selector *selector, const pio_call *call, pio_layout layout, pio_error *error);
-
 /* Fuses what a step of these bounds has rows for, in a graph whose nodes are the plan's own. */
 pio_status pio_fuse_step(const pio_spec *spec, const pio_selector *selector, const pio_bounds *bounds, pio_graph *graph,
                          pio_error *error);

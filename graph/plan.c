@@ -53,7 +53,7 @@ static pio_status choose_row(const pio_plan *plan, const pio_selector *selector,
     int stored = pio_op_get(planned->op)->stored;
     pio_layout layout = stored < 0 ? PIO_LAYOUT_ANY : call.in[stored].layout;
     planned->row = pio_select(selector, &call, layout);
-    if (!planned->row) return pio_unserved(selector, &call, layout, error);
+    if (!planned->row) return pio_select_fail(selector, &call, layout, error);
     planned->scratch_bytes =
         planned->row->scratch ? PIO_ROUND_UP((uint64_t)planned->row->scratch(&call), ALIGNMENT) : 0;
     return PIO_OK;

@@ -15,8 +15,8 @@ typedef struct pio_selector {
     int n_disabled;
 } pio_selector;
 
-/* Parses PIO_KERNEL: "<op>=<row name>", comma-separated, into selector->forced. Unknown names are refused with the
- * known ones listed. */
+/* Parses PIO_KERNEL: "<op>=<row name>", comma-separated, into selector->forced; backend and features are set. A name
+ * that this device does not have is refused with those that it has. */
 pio_status pio_selector_force(pio_selector *selector, const char *text, pio_error *error);
 
 /* Whether `row` can serve `call`: its backend, features, range of rows, output encoding and shape, and `layout` for the
@@ -26,7 +26,7 @@ bool pio_row_serves(const pio_selector *selector, const pio_row *row, const pio_
 /* The row of the highest rank that serves the call with its stored operand in `layout`; NULL: none does. */
 const pio_row *pio_select(const pio_selector *selector, const pio_call *call, pio_layout layout);
 
-/* Says why nothing serves the call: the op, its shape and the rows that were tried. */
-pio_status pio_select_fail(const pio_selector *selector, const pio_call *call, pio_error *error);
+/* Says why nothing serves the call with its stored operand in `layout`; of a forced row, what it does serve. */
+pio_status pio_select_fail(const pio_selector *selector, const pio_call *call, pio_layout layout, pio_error *error);
 
 #endif
