@@ -382,7 +382,7 @@ static void too_much_memory(void **state) {
     temp_dir_remove(directory);
 }
 
-/* Whatever the limit, it ends well or with a sentence. */
+/* Whatever the limit, it ends well or with a sentence, on the CPU: drivers are not as kind. */
 static void address_space(void **state) {
     (void)state;
     if (TEST_SANITIZED) skip();
@@ -391,7 +391,7 @@ static void address_space(void **state) {
     for (size_t mb = 6; mb < 60; mb += 2) {
         size_t bytes = (mb << 20) + (test_random_below(&random, 1 << 20) & ~(size_t)4095);
         const cli_call call = {.arguments = (const char *const[]){"run", CLI_TINY, "What is 2 + 2?", "--weights=q8",
-                                                                  "--backend=cpu", NULL}, /* drivers are not as kind */
+                                                                  "--threads=2", "--backend=cpu", NULL},
                                .address_space_bytes = bytes};
         cli_result r = cli_run(&call);
         if (r.code == 127 || r.code == -SIGKILL || r.code == -SIGSEGV) { /* the loader had no room for the libraries */

@@ -170,7 +170,7 @@ static void plan_that_does_not_fit(void **state) {
         {"5M", "1024", ", workspace ", " are allowed (memory_limit): --weights q4 "},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        r = CLI("plan", CLI_TINY, "--memory-limit", cases[i].limit, "--context", cases[i].context);
+        r = CLI("plan", CLI_TINY, "--threads=2", "--memory-limit", cases[i].limit, "--context", cases[i].context);
         CLI_EXPECT(&r, CLI_DONE, NULL);
         const char *line = strstr(r.out, "\nfits       no: ");
         if (!line || !strstr(line, "needs ") || !strstr(line, cases[i].parts) || !strstr(line, cases[i].cure))
@@ -219,8 +219,8 @@ static void what_would_fit_does(void **state) {
         {"q4", "1M", {"--memory-limit "}},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        const char *const given[] = {"--context",      "1024",         "--weights", cases[i].weights,
-                                     "--memory-limit", cases[i].limit, NULL};
+        const char *const given[] = {"--threads=2",    "--context=1024", "--weights", cases[i].weights,
+                                     "--memory-limit", cases[i].limit,   NULL};
         cli_result r = CLI("plan", CLI_TINY, given[0], given[1], given[2], given[3], given[4], given[5]);
         CLI_EXPECT(&r, CLI_DONE, NULL);
         char *from = strstr(r.out, "(memory_limit): "), *end = from ? strstr(from, " would fit\n") : NULL;
