@@ -136,12 +136,12 @@ bool pio_latent_attention_case(pio_case_builder *b, int index) {
     int32_t bound, live, pages;
     const latent_case *c = begin(b, index, &bound, &live, &pages);
     if (!c) return false;
-    if (c->q_scale > 1) pio_case_tolerance(b, 1e-8, "rounding of large scores is multiplied by the exponential");
+    const bool large = c->q_scale > 1 || c->growth > 0; /* scores: latents are keys too */
+    if (large) pio_case_tolerance(b, 1e-8, "rounding of large scores is multiplied by the exponential");
     if (pio_case_row(b)->features & PIO_CPU_AVX512BF16)
-        pio_case_tolerance(b, c->q_scale > 1 ? 5e-4 : 2e-5, "q and the weights are rounded to bf16");
+        pio_case_tolerance(b, large ? 5e-4 : 2e-5, "q and the weights are rounded to bf16");
     if (pio_case_row(b)->record == pio_latent_device_record || pio_case_row(b)->record == pio_latent_matrix_record)
-        pio_case_tolerance(b, c->q_scale > 1 || c->growth > 0 ? 1e-5 : 4e-7,
-                           "q and the weights are rounded to float16");
+        pio_case_tolerance(b, large ? 1e-5 : 4e-7, "q and the weights are rounded to float16");
     pio_case_acts(b, 0, bound, live, c->n_heads * c->head_dim, c->q_scale * 0.3f);
     pio_case_latent_cache(b, 1, pages);
     pio_case_cache_growth(b, c->growth);
