@@ -262,7 +262,7 @@ static pio_status fail_choice(const pio_engine_options *options, const pio_candi
     if (named && list->n && list->items[0].index < 0)
         return pio_fail(error, PIO_UNSUPPORTED, "the %s backend has no device: %s",
                         pio_backend_name((pio_backend)options->backend), list->items[0].why_not);
-    if (options->device != PIO_AUTO) return fail_index(options, list, error);
+    if (options->device != PIO_AUTO && !passed->n) return fail_index(options, list, error);
     for (int i = 0; i < list->n; i++) {
         const int at = find_passed(passed, &list->items[i]);
         const char *why = at >= 0 ? passed->items[at].why : list->items[i].why_not;
@@ -279,9 +279,11 @@ static bool is_wanted(const pio_engine_options *options, const pio_candidate *c)
     return c->caps.computes && (c->caps.kind != PIO_KIND_SOFTWARE || options->device != PIO_AUTO);
 }
 
+/* Where nothing else is left, the failure of the only device that was tried, which *error holds, is the answer. */
 static pio_status choose(const pio_engine_options *options, const pio_candidates *list, pio_passed *passed,
                          pio_chosen_device *chosen, pio_error *error) {
     const bool named = options->backend != PIO_AUTO;
+    pio_status failed = PIO_OK;
     for (int i = 0; i < list->n; i++) {
         const pio_candidate *c = &list->items[i];
         if (!is_wanted(options, c) || find_passed(passed, c) >= 0) continue;
@@ -293,8 +295,9 @@ static pio_status choose(const pio_engine_options *options, const pio_candidates
         if (named || !pio_may_be_the_device(status) ||
             !pio_pass_over(passed, c->driver->backend, c->index, c->caps.name, error ? error->text : ""))
             return status;
+        failed = status;
     }
-    return fail_choice(options, list, passed, error);
+    return failed && passed->n == 1 ? failed : fail_choice(options, list, passed, error);
 }
 
 pio_status pio_choose_next_device(const pio_engine_options *options, pio_passed *passed, pio_chosen_device *chosen,

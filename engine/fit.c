@@ -7,17 +7,26 @@
 
 enum { LEAST_CONTEXT = 256, LEAST_CHUNK = 16, MOST_CURES = 4 };
 
-/* Bytes of the weights if matrices were stored as `matrices`; of those that are not so now, unpacked. */
+/* Bytes of a weight in whatever layout of the data type takes the most. */
+static uint64_t bytes_as(const pio_weight *w, pio_dtype dtype) {
+    uint64_t most = 0;
+    for (int i = PIO_LAYOUT_NONE + 1; i < PIO_LAYOUT_COUNT; i++) {
+        const pio_layout_info *info = pio_layout_get((pio_layout)i);
+        if (!info->panel_rows || info->dtype != dtype) continue;
+        const uint64_t bytes = info->bytes(w->rows, w->cols);
+        most = PIO_MAX(most, w->n_matrices == 1 ? bytes : (uint64_t)w->n_matrices * PIO_ROUND_UP(bytes, 64));
+    }
+    return most;
+}
+
+/* Bytes of the weights if matrices were stored as `matrices`: no less than they would take. */
 static uint64_t weights_as(const pio_model *model, pio_dtype matrices) {
     const pio_dtype tables = pio_model_table_dtype(matrices);
     uint64_t bytes = 0;
     for (int32_t i = 0; i < model->spec.n_weights; i++) {
         const pio_weight *w = &model->spec.weights[i];
         const pio_dtype dtype = pio_weight_dtype(w->kind, matrices, tables);
-        bytes += dtype == w->dtype ? pio_model_weight_bytes(model, i)
-                                   : (uint64_t)w->n_matrices * (pio_canonical_code_bytes(dtype, w->rows, w->cols) +
-                                                                pio_canonical_sub_bytes(dtype, w->rows, w->cols) +
-                                                                pio_canonical_scale_bytes(dtype, w->rows, w->cols));
+        bytes += dtype == w->dtype ? pio_model_weight_bytes(model, i) : bytes_as(w, dtype);
     }
     return bytes;
 }

@@ -266,7 +266,7 @@ static pio_status open_best(const char *directory, const pio_engine_options *opt
         (*out)->passed = *passed;
         return PIO_OK;
     }
-    if (passed->n && !(*out && (*out)->chosen.device)) {
+    if (passed->n && failed.status && !(*out && (*out)->chosen.device)) {
         if (passed->n == 1) *error = failed;
         error->status = status = failed.status;
     }

@@ -13,8 +13,8 @@ static const unsigned long long LEAST_BYTES = 32ull << 20;
 /* Where Mesa looks (its docs/envvars.rst); false: nowhere that could be told. */
 static bool find_cache(char *path, size_t bytes) {
     const char *own = getenv("MESA_SHADER_CACHE_DIR"), *cache = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
-    if (own && *own) return snprintf(path, bytes, "%s", own) < (int)bytes;
-    if (cache && *cache) return snprintf(path, bytes, "%s", cache) < (int)bytes;
+    if (own) return snprintf(path, bytes, "%s", own) < (int)bytes;
+    if (cache) return snprintf(path, bytes, "%s", cache) < (int)bytes;
     return home && *home && snprintf(path, bytes, "%s/.cache", home) < (int)bytes;
 }
 

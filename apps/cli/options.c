@@ -44,7 +44,7 @@ static const option options_table[] = {
      "continues by exactly N most likely tokens, in greedy_ids"},
     {"--out", "FILE", CLI_LOGITS, TEXT, AT(out), 0, 0, 0, "the safetensors file to write"},
     {"--dummy-weights", NULL, CLI_BENCH | CLI_COMPARE, FLAG, AT(dummy_weights), 0, 0, 0,
-     "random numbers in place of weights; a config.json suffices"},
+     "random numbers in place of weights; a config.json suffices (compare: with --ids)"},
     {"--tokens", "N", CLI_BENCH, INTEGER, AT(tokens), 0, 1, 1 << 20, "length of the prefill (512)"},
     {"--batch", "N", CLI_BENCH, INTEGER, AT(batch), 0, 1, PIO_MAX_SLOTS, "sequences that decode together (1)"},
     {"--picture", "N", CLI_BENCH, INTEGER, AT(picture), 0, 1, 256,

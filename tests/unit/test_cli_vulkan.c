@@ -174,6 +174,18 @@ static void a_failing_device_is_passed_over(void **state) {
     }
 }
 
+/* Nothing is left where the only one that may be taken cannot be opened, and its failure is the answer. */
+static void the_only_device_fails(void **state) {
+    (void)state;
+    static const char *const faults[] = {"devices=discrete,integrated make=0",
+                                         "devices=discrete,integrated no_function=vkQueueSubmit"};
+    for (size_t i = 0; i < sizeof faults / sizeof *faults; i++) {
+        cli_result r = RUN(faults[i], "auto", "run", CLI_TINY, "hi", "--device=1");
+        CLI_EXPECT(&r, CLI_REFUSED, i ? "vkQueueSubmit" : "opening the device failed");
+        cli_free(&r);
+    }
+}
+
 static void a_late_loss_ends_the_command(void **state) {
     (void)state;
     cli_result r = RUN("devices=discrete step=4", "auto", "run", CLI_TINY, "hi");
@@ -363,6 +375,7 @@ int main(void) {
         cmocka_unit_test(devices_are_listed_with_reasons),
         cmocka_unit_test(a_machine_without_cards_is_a_short_line),
         cmocka_unit_test(a_failing_device_is_passed_over),
+        cmocka_unit_test(the_only_device_fails),
         cmocka_unit_test(a_late_loss_ends_the_command),
         cmocka_unit_test(kernels_that_cannot_be_forced),
         cmocka_unit_test(a_model_that_does_not_fit),
