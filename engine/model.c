@@ -214,12 +214,13 @@ static bool is_worth_testing(const pio_model *model) {
     return model->chosen.caps.computes && !(model->options.config_only && compiles);
 }
 
-/* Opens it as often as kernels turn out to answer wrongly. */
+/* Opens it as often as kernels turn out to answer wrongly. What cannot be loaded need not be tried. */
 static pio_status open_tested(opening *o, pio_model **out, pio_error *error) {
     pio_self_test *test = &o->test;
     for (;;) {
         const int n_disabled = test->n_failed;
         pio_status status = open_planned(o, n_disabled, out, error);
+        if (!status && !o->options->config_only) status = pio_model_check_memory(*out, error);
         if (!status) status = prepare_device(*out, error);
         if (!status && is_worth_testing(*out)) status = test_kernels(*out, test, error);
         if (!status && test->n_failed > PIO_MAX_DISABLED)
