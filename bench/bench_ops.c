@@ -189,7 +189,9 @@ int main(int argc, char **argv) {
     pio_error error;
     pio_device_caps caps;
     char why[256];
-    if (pio_driver_at(0)->describe(0, &caps, why, sizeof why, &error) || pio_pool_create(0, &m.pool, &error)) {
+    int driver = 0;
+    while (pio_driver_at(driver)->backend != PIO_BACKEND_CPU) driver++;
+    if (pio_driver_at(driver)->describe(0, &caps, why, sizeof why, &error) || pio_pool_create(0, &m.pool, &error)) {
         fprintf(stderr, "%s\n", error.text);
         return 1;
     }
