@@ -8,13 +8,11 @@
 enum { LEAST_CONTEXT = 256, LEAST_CHUNK = 16, MOST_CURES = 4 };
 
 /* Bytes of a weight in whatever layout of the data type takes the most. */
-static uint64_t bytes_as(const pio_weight *w, pio_dtype dtype) {
+static uint64_t bytes_as(pio_weight weight, pio_dtype dtype) {
     uint64_t most = 0;
-    for (int i = PIO_LAYOUT_NONE + 1; i < PIO_LAYOUT_COUNT; i++) {
-        const pio_layout_info *info = pio_layout_get((pio_layout)i);
-        if (!info->panel_rows || info->dtype != dtype) continue;
-        const uint64_t bytes = info->bytes(w->rows, w->cols);
-        most = PIO_MAX(most, w->n_matrices == 1 ? bytes : (uint64_t)w->n_matrices * PIO_ROUND_UP(bytes, 64));
+    for (weight.layout = PIO_LAYOUT_NONE + 1; weight.layout < PIO_LAYOUT_COUNT; weight.layout++) {
+        const pio_layout_info *info = pio_layout_get(weight.layout);
+        if (info->panel_rows && info->dtype == dtype) most = PIO_MAX(most, pio_weight_bytes(&weight));
     }
     return most;
 }
@@ -26,7 +24,7 @@ static uint64_t weights_as(const pio_model *model, pio_dtype matrices) {
     for (int32_t i = 0; i < model->spec.n_weights; i++) {
         const pio_weight *w = &model->spec.weights[i];
         const pio_dtype dtype = pio_weight_dtype(w->kind, matrices, tables);
-        bytes += dtype == w->dtype ? pio_model_weight_bytes(model, i) : bytes_as(w, dtype);
+        bytes += dtype == w->dtype ? pio_model_weight_bytes(model, i) : bytes_as(*w, dtype);
     }
     return bytes;
 }
